@@ -1,0 +1,1 @@
+"""Config: what a site is; settings, channels, units, profiles, grades."""

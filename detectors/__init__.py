@@ -1,0 +1,1 @@
+"""Detectors: arrays in, arrays out; how unusual is each channel now?"""

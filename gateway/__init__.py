@@ -1,0 +1,1 @@
+"""Gateway: the edge process and the command line; sources fill the shapes that `ingest` owns."""

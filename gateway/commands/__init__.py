@@ -1,0 +1,1 @@
+"""Commands: one file a subcommand of `watchline`; `gateway/cli.py` finds them."""

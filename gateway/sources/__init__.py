@@ -1,0 +1,1 @@
+"""Sources: one file a field protocol; a source only fetches, everything else happens above it."""

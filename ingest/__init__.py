@@ -1,0 +1,1 @@
+"""Ingest: from many senders to one ordered, durable stream of ticks."""

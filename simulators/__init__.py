@@ -1,0 +1,1 @@
+"""Simulators: sites that misbehave on request, started as processes of their own."""
