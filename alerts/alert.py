@@ -44,7 +44,7 @@ class AlertChange:
     actor: str = "gateway"
     reason: str = ""
     advice: str = ""
-    extra: Mapping[str, Any] = field(default_factory=dict)  # further members of `data`: plot, location, owner …
+    extra: Mapping[str, Any] = field(default_factory=dict)  # further members of `data`: plot, owner …
 
     @property
     def id(self) -> str:
