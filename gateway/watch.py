@@ -1,0 +1,192 @@
+"""Watch: the whole judgement, from a tick to its alert changes. Knows no clock, thread, socket or disk."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from alerts.alert import AlertChange, rfc3339
+from alerts.lifecycle import Lifecycle
+from config.channels import ChannelTable
+from config.snapshot import Keyed, State, below, prefixed, restored
+from detectors.bank import Bank
+from ingest.ticks import SECOND_NS, Tick
+from ingest.window import Window
+
+NEVER_NS = np.iinfo(np.int64).max
+RECENT_ROWS = 60  # what a small plot shows before an alarm
+
+
+class Watch:
+    """A tick comes in, alert changes go out.
+
+    Everything that waits is a deadline in stream time (`next_deadline_ns`): a tick with no reading, no
+    command and no deadline due changes nothing, so that a replay may skip it.
+    """
+
+    def __init__(self, channels: ChannelTable, bank: Bank, window: Window, lifecycle: Lifecycle, warmup_s: float) -> None:
+        self.channels = channels
+        self.bank = bank
+        self.window = window
+        self.lifecycle = lifecycle
+        self.surroundings = Surroundings(channels, window, warmup_s)
+
+    def step(self, tick: Tick) -> list[AlertChange]:
+        """What this moment changes."""
+        if tick.epoch is not None:
+            self.window.restart()
+            self.bank.restart()
+        around = self.surroundings
+        around.now_ns = tick.now_ns
+        findings = []
+        if len(tick.readings):
+            around.hear(tick)
+            self.window.take(tick.readings)
+            findings += self.bank.judge_readings(tick.readings, tick.now_ns)
+        changes: list[AlertChange] = []
+        commands = tick.commands
+        for grid, row in self.window.settled(tick.now_ns):
+            around.show(grid, row.values, row.end_ns)
+            verdicts = self.bank.judge_row(grid, row)
+            changes += self.lifecycle.update([*findings, *verdicts], commands, tick.now_ns, around)
+            findings, commands = [], ()
+        changes += self.lifecycle.update(findings, commands, tick.now_ns, around)
+        return changes
+
+    def next_deadline_ns(self) -> int:
+        """The first moment at which a tick would matter although nothing arrives in it."""
+        waiting = self.lifecycle.next_deadline_ns()
+        return min(self.window.next_settling_ns(), NEVER_NS if waiting is None else waiting)
+
+    def state(self) -> State:
+        """All that it remembers, for a snapshot."""
+        parts = {
+            "window": self.window.state(),
+            "bank": self.bank.state(),
+            "lifecycle": self.lifecycle.state(),
+            "surroundings": self.surroundings.state(),
+        }
+        return {name: value for part, state in parts.items() for name, value in prefixed(part, state).items()}
+
+    def restore(self, state: State) -> None:
+        """Go on from a snapshot; what it does not know starts fresh."""
+        self.window.restore(below("window", state))
+        self.bank.restore(below("bank", state))
+        self.lifecycle.restore(below("lifecycle", state))
+        self.surroundings.restore(below("surroundings", state))
+
+
+class Surroundings:
+    """What the alerts need to know about a channel beside the verdict: is it still new, and how did it look lately."""
+
+    def __init__(self, channels: ChannelTable, window: Window, warmup_s: float) -> None:
+        self.channels = channels
+        self.warmup_ns = int(warmup_s * SECOND_NS)
+        self.now_ns = 0
+        self.first_ns = np.full(len(channels), NEVER_NS, dtype=np.int64)  # each channel's first reading
+        self.grids = [grid.channels for grid in window.grids]
+        self.periods = [grid.period_s for grid in window.grids]
+        self.values = [np.full((len(grid), RECENT_ROWS), np.nan) for grid in self.grids]
+        self.ends_ns = [0 for _ in self.grids]
+        self.next = [0 for _ in self.grids]  # the column that the next row overwrites
+        self.home = {int(c): (g, row) for g, grid in enumerate(self.grids) for row, c in enumerate(grid)}
+
+    def hear(self, tick: Tick) -> None:
+        """Note the channels that speak for the first time."""
+        channel = tick.readings.channel
+        new = self.first_ns[channel] == NEVER_NS
+        if new.any():
+            self.first_ns[channel[new]] = tick.now_ns
+
+    def show(self, grid: int, values: np.ndarray[Any, np.dtype[np.float64]], end_ns: int) -> None:
+        """Keep a settled row for plots."""
+        column = self.next[grid]
+        self.values[grid][:, column] = values
+        self.ends_ns[grid] = end_ns
+        self.next[grid] = (column + 1) % RECENT_ROWS
+
+    def in_warmup(self, channel: int) -> bool:
+        """Within the warm-up, counted from the channel's first reading."""
+        first = int(self.first_ns[channel])
+        return first == NEVER_NS or self.now_ns - first < self.warmup_ns
+
+    def recent(self, channel: int) -> Mapping[str, Any] | None:
+        """The last settled levels of a channel, oldest first; None for wristbands (no vitals leave the gateway)."""
+        if self.channels.is_wristband[channel] or channel not in self.home:
+            return None
+        grid, row = self.home[channel]
+        levels = np.roll(self.values[grid][row], -self.next[grid])
+        known = int(np.isfinite(levels).any() and np.argmax(np.isfinite(levels)))
+        return {
+            "end": rfc3339(self.ends_ns[grid]),
+            "period_s": self.periods[grid],
+            "unit": self.channels.unit[channel],
+            "values": [float(f"{level:.6g}") if np.isfinite(level) else None for level in levels[known:]],
+        }
+
+    def state(self) -> State:
+        ids = self.channels.ids
+        state: State = {"first_ns": Keyed(ids, self.first_ns)}
+        for grid, (numbers, values) in enumerate(zip(self.grids, self.values)):
+            keys = tuple(ids[number] for number in numbers)
+            state[f"recent/{self.periods[grid]:g}"] = Keyed(keys, np.roll(values, -self.next[grid], axis=1))
+            state[f"end/{self.periods[grid]:g}"] = self.ends_ns[grid]
+        return state
+
+    def restore(self, state: State) -> None:
+        ids = self.channels.ids
+        self.first_ns = restored(state, "first_ns", ids, self.first_ns)
+        for grid, numbers in enumerate(self.grids):
+            keys = [ids[number] for number in numbers]
+            self.values[grid] = restored(state, f"recent/{self.periods[grid]:g}", keys, self.values[grid])
+            self.ends_ns[grid] = int(state.get(f"end/{self.periods[grid]:g}", 0))
+            self.next[grid] = 0
+
+
+def keep_watch(ticks: Iterable[Tick], watch: Watch, record: Callable[[Tick, list[AlertChange]], None]) -> None:
+    """The whole daemon: judge each moment, then record what came of it."""
+    for tick in ticks:
+        record(tick, watch.step(tick))
+
+
+def with_deadlines(ticks: Iterable[Tick], watch: Watch, end_ns: int | None = None) -> Iterable[Tick]:
+    """A recording's ticks, and between them those at which a deadline of the watch falls due, as live would have had."""
+    last_ns = None
+    for tick in ticks:
+        if last_ns is not None and tick.epoch is None:
+            yield from _due(watch, last_ns, tick.now_ns)
+        yield tick
+        last_ns = tick.now_ns
+    if last_ns is not None and end_ns is not None:
+        yield from _due(watch, last_ns, end_ns + SECOND_NS)
+
+
+def _due(watch: Watch, last_ns: int, before_ns: int) -> Iterable[Tick]:
+    from ingest.readings import ReadingBatch
+
+    nothing = ReadingBatch.empty()
+    while (due_ns := max(_whole_second(watch.next_deadline_ns()), last_ns + SECOND_NS)) < before_ns:
+        yield Tick(due_ns, nothing)
+        last_ns = due_ns
+
+
+def _whole_second(time_ns: int) -> int:
+    return -(-time_ns // SECOND_NS) * SECOND_NS
+
+
+def build_watch(
+    channels: ChannelTable,
+    *,
+    links: Sequence[Any] = (),
+    planned: Sequence[Any] = (),
+    watchings: Sequence[Any] = (),
+    timezone: str = "Asia/Shanghai",
+    warmup_s: float = 3 * 86400.0,
+) -> Watch:
+    """A watch over a site; channels alone give the built-in defaults, everything else overrides."""
+    zone = ZoneInfo(timezone)
+    window = Window(channels)
+    bank = Bank(channels, [(grid.period_s, grid.channels) for grid in window.grids], watchings, zone)
+    lifecycle = Lifecycle(channels, links, points=bank.points, planned=planned, timezone=zone)
+    return Watch(channels, bank, window, lifecycle, warmup_s)
