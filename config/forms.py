@@ -1,0 +1,256 @@
+"""Forms: hold what was written against what may be written, and report every mistake at once.
+
+A form is a pydantic model or a plain dataclass. Values are read strictly, as from JSON: a list may stand
+for a tuple, a text for a path and a whole number for a float, but "5" is no number and 1 is no boolean.
+"""
+
+import json
+import re
+import types
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+)
+from pydantic_core import ErrorDetails
+
+from config.errors import SettingsError
+from config.quantities import did_you_mean
+from config.tomlfile import Place, shown, spelled
+
+T = TypeVar("T")
+Mistake = Callable[[Place, str], str]
+"""Makes one line for people of a place in the form and of what is wrong there."""
+
+_DURATION = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+
+
+def seconds(value: Any) -> Any:
+    """5, 0.5, "5s", "15m", "3d" as seconds; what is not a text is handed on for the type check."""
+    if not isinstance(value, str):
+        return value
+    written = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", value)
+    if written is None or written[2] not in _DURATION:
+        raise ValueError('must be seconds as a number, or a text such as "500ms", "5s", "15m", "2h", "3d"')
+    return float(written[1]) * _DURATION[written[2]]
+
+
+def _not_negative(value: float) -> float:
+    if value < 0:
+        raise ValueError("must not be negative")
+    return value
+
+
+Seconds = Annotated[float, BeforeValidator(seconds), AfterValidator(_not_negative)]
+"""A duration. In TOML a number of seconds, or a text with its unit."""
+
+
+def _beside(path: Path, info: ValidationInfo) -> Path:
+    folder = (info.context or {}).get("folder")
+    return path if folder is None else Path(folder) / path.expanduser()
+
+
+FilePath = Annotated[Path, AfterValidator(_beside)]
+"""A path; one that is relative begins at the folder of the file in which it is written."""
+
+
+def fill(form: type[T], written: Mapping[str, Any], mistake: Mistake, folder: Path | None = None) -> T:
+    """`form` made from what was written; SettingsError lists every mistake, each as `mistake` words it."""
+    model = model_of(form)
+    try:
+        filled = model.model_validate_json(
+            json.dumps(written, default=str), strict=True, context={"folder": folder}
+        )
+    except ValidationError as error:
+        raise SettingsError(_worded(error, model, written, mistake)) from error
+    if isinstance(filled, form):
+        return filled
+    try:
+        return form(**{name: getattr(filled, name) for name in filled.model_fields_set})
+    except SettingsError as error:
+        raise SettingsError([mistake((), text) for text in error.mistakes]) from error
+    except ValueError as error:
+        raise SettingsError(mistake((), str(error))) from error
+
+
+def mistakes_in(
+    form: type[Any], written: Mapping[str, Any], mistake: Mistake, folder: Path | None
+) -> list[str]:
+    """What `fill` would say, with missing fields forgiven: somebody fills them in later."""
+    model = model_of(form)
+    try:
+        model.model_validate_json(json.dumps(written, default=str), strict=True, context={"folder": folder})
+    except ValidationError as error:
+        return _worded(error, model, written, mistake, forgive=("missing",))
+    return []
+
+
+def model_of(form: type[Any]) -> type[BaseModel]:
+    """The form as a pydantic model; a dataclass' init fields become the model's."""
+    return _models(form)
+
+
+def _make_model(form: Any) -> type[BaseModel]:
+    if issubclass(form, BaseModel):
+        return form
+    if not is_dataclass(form):
+        raise TypeError(f"{form.__qualname__} must be a dataclass, so that its fields can be its options")
+    hints = get_type_hints(form, include_extras=True)
+    columns: dict[str, Any] = {}
+    for column in fields(form):
+        if not column.init:
+            continue
+        required = column.default is MISSING and column.default_factory is MISSING
+        columns[column.name] = (hints[column.name], ... if required else None)
+    config = ConfigDict(
+        extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False, protected_namespaces=()
+    )
+    return cast("type[BaseModel]", create_model(form.__name__, __config__=config, **columns))
+
+
+_models: Callable[[Any], type[BaseModel]] = cache(_make_model)
+
+
+def _worded(
+    error: ValidationError,
+    model: type[BaseModel],
+    written: Mapping[str, Any],
+    mistake: Mistake,
+    forgive: tuple[str, ...] = (),
+) -> list[str]:
+    """One line a mistake, in the order of the file."""
+    seen: dict[Place, str] = {}
+    for detail in error.errors():
+        if detail["type"] in forgive or detail["type"] == "needs_python_object":
+            continue
+        place = _place(detail["loc"], written)
+        text = _said(detail, model, place)
+        seen[place] = text if place not in seen or text in seen[place] else f"{seen[place]}; or {text}"
+    return [mistake(place, text) for place, text in seen.items()]
+
+
+def _place(loc: Place, written: Any) -> Place:
+    """The part of a pydantic location that names something in the file; the rest names branches of types."""
+    place: Place = ()
+    for number, part in enumerate(loc):
+        last = number == len(loc) - 1
+        if isinstance(written, Mapping) and (part in written or (last and isinstance(part, str))):
+            written = written.get(part)
+        elif isinstance(written, list) and isinstance(part, int) and part < len(written):
+            written = written[part]
+        else:
+            break
+        place = (*place, part)
+    return place
+
+
+_WANTED = {
+    "string": "a text in quotes",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list in [ ]",
+    "tuple": "a list in [ ]",
+    "dict": "a table",
+    "model": "a table",
+    "dataclass": "a table",
+    "path": "a path in quotes",
+    "finite": "a finite number",
+}
+
+
+def _said(detail: ErrorDetails, model: type[BaseModel], place: Place) -> str:
+    """What is wrong, what was written, what to do."""
+    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind == "missing":
+        column = _fields_at(model, place[:-1]).get(str(place[-1]))
+        meaning = column.description if column is not None else None
+        return f"missing; add {place[-1]} = …" + (f" ({meaning})" if meaning else "")
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"unknown key; {did_you_mean(str(place[-1]), _fields_at(model, place[:-1]))}"
+    if kind == "literal_error":
+        allowed = [str(choice) for choice in _literals(_annotation_at(model, place))]
+        wanted = f"must be one of {', '.join(allowed)}" if allowed else str(detail["msg"])
+        guess = did_you_mean(value, allowed) if isinstance(value, str) and allowed else ""
+        return f"{wanted}, not {shown(value)}" + (f"; {guess}" if guess.startswith("did") else "")
+    if kind in ("value_error", "assertion_error"):
+        text = str(context["error"])
+        return text if str(value) in text or isinstance(value, dict) else f"{text}, not {shown(value)}"
+    for prefix, wanted in _WANTED.items():
+        if kind.startswith(prefix) and (
+            kind.endswith("_type") or kind in ("finite_number", "int_from_float")
+        ):
+            return f"must be {wanted}, not {shown(value)}"
+    text = str(detail["msg"]).removeprefix("Input ").removeprefix("String ").removeprefix("Value ")
+    return f"{text}, not {shown(value)}"
+
+
+def _annotation_at(model: type[BaseModel], place: Place) -> Any:
+    """The type that stands at a place of a model, or None."""
+    annotation: Any = model
+    for part in place:
+        choices = [_items(choice) if isinstance(part, int) else choice for choice in _members(annotation)]
+        if isinstance(part, int):
+            annotation = next((choice for choice in choices if choice is not None), None)
+            continue
+        columns = next(
+            (model_of(choice).model_fields for choice in choices if _is_form(choice)),
+            cast("Mapping[str, Any]", {}),
+        )
+        column = columns.get(part)
+        annotation = column.annotation if column is not None else None
+    return annotation
+
+
+def _fields_at(model: type[BaseModel], place: Place) -> Mapping[str, Any]:
+    forms = (choice for choice in _members(_annotation_at(model, place)) if _is_form(choice))
+    form = next(forms, None)
+    return model_of(form).model_fields if form is not None else {}
+
+
+def _members(annotation: Any) -> Iterator[Any]:
+    """The branches of a union, annotations peeled off."""
+    while get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) in (Union, types.UnionType):
+        for branch in get_args(annotation):
+            yield from _members(branch)
+    else:
+        yield annotation
+
+
+def _items(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) in (list, tuple, set, frozenset) else None
+
+
+def _is_form(annotation: Any) -> bool:
+    return isinstance(annotation, type) and (issubclass(annotation, BaseModel) or is_dataclass(annotation))
+
+
+def _literals(annotation: Any) -> list[Any]:
+    return [
+        value
+        for choice in _members(annotation)
+        if get_origin(choice) is Literal
+        for value in get_args(choice)
+    ]
+
+
+def at_place(mistake: Mistake, *outer: str | int) -> Mistake:
+    """A `Mistake` for a form that stands inside another one, at `outer`."""
+    return lambda place, text: mistake((*outer, *place), text)
+
+
+def said_at(where: str) -> Mistake:
+    """A `Mistake` for a form whose file is not at hand: `where` is such as "gateway.toml:12: source[0]"."""
+    return lambda place, text: f"{where}{'.' if place else ''}{spelled(place)}: {text}"
