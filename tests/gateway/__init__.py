@@ -1,0 +1,1 @@
+"""Tests of the edge: sources, their pure decoding, and the field thread."""
