@@ -86,6 +86,29 @@ class Link:
     kind: str  # pipe, cable, feeds
 
 
+PLANNED_KINDS = (
+    "works",
+    "maintenance",
+    "flushing",
+    "hydrant_test",
+    "bump_test",
+    "switching",
+    "holiday",
+    "festival",
+    "drill",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Works or a holiday that the city announced: it lowers the grade of what fits it, and mutes nothing."""
+
+    kind: str  # one of PLANNED_KINDS; another is kept, with a warning
+    place: str  # a place of channels.csv, a zone, or * for everywhere
+    start_ns: int
+    end_ns: int  # exclusive
+
+
 def _texts(values: list[str]) -> tuple[tuple[str, ...], tuple[str, ...], NDArray[np.int32]]:
     distinct = tuple(sorted(set(values)))
     number = {text: i for i, text in enumerate(distinct)}

@@ -4,6 +4,8 @@ A form is a pydantic model or a plain dataclass. Values are read strictly, as fr
 for a tuple, a text for a path and a whole number for a float, but "5" is no number and 1 is no boolean.
 """
 
+import contextlib
+import inspect
 import json
 import re
 import types
@@ -18,6 +20,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     ValidationError,
     ValidationInfo,
     create_model,
@@ -29,20 +32,23 @@ from config.quantities import did_you_mean
 from config.tomlfile import Place, shown, spelled
 
 T = TypeVar("T")
+HIDDEN = "hidden"  # the type of a pydantic error whose input must not be shown, such as a password
 Mistake = Callable[[Place, str], str]
 """Makes one line for people of a place in the form and of what is wrong there."""
 
-_DURATION = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_DURATION = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
-def seconds(value: Any) -> Any:
-    """5, 0.5, "5s", "15m", "3d" as seconds; what is not a text is handed on for the type check."""
-    if not isinstance(value, str):
-        return value
-    written = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", value)
+def seconds(text: str) -> float:
+    """A duration as people write it: "500ms", "5s", "15m", "2h", "3d", "1w", or "5", which is seconds."""
+    written = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text)
     if written is None or written[2] not in _DURATION:
         raise ValueError('must be seconds as a number, or a text such as "500ms", "5s", "15m", "2h", "3d"')
     return float(written[1]) * _DURATION[written[2]]
+
+
+def _in_seconds(value: Any) -> Any:
+    return seconds(value) if isinstance(value, str) else value
 
 
 def _not_negative(value: float) -> float:
@@ -51,7 +57,7 @@ def _not_negative(value: float) -> float:
     return value
 
 
-Seconds = Annotated[float, BeforeValidator(seconds), AfterValidator(_not_negative)]
+Seconds = Annotated[float, BeforeValidator(_in_seconds), AfterValidator(_not_negative)]
 """A duration. In TOML a number of seconds, or a text with its unit."""
 
 
@@ -100,7 +106,7 @@ def model_of(form: type[Any]) -> type[BaseModel]:
     return _models(form)
 
 
-def _make_model(form: Any) -> type[BaseModel]:
+def _make_model(form: type[Any]) -> type[BaseModel]:
     if issubclass(form, BaseModel):
         return form
     if not is_dataclass(form):
@@ -110,14 +116,19 @@ def _make_model(form: Any) -> type[BaseModel]:
     for column in fields(form):
         if not column.init:
             continue
-        required = column.default is MISSING and column.default_factory is MISSING
-        columns[column.name] = (hints[column.name], ... if required else None)
+        default: Any = ... if column.default is MISSING else column.default
+        if column.default_factory is not MISSING:
+            default = Field(default_factory=column.default_factory)
+        columns[column.name] = (hints[column.name], default)
     config = ConfigDict(
         extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False, protected_namespaces=()
     )
-    return cast("type[BaseModel]", create_model(form.__name__, __config__=config, **columns))
+    model = cast("type[BaseModel]", create_model(form.__qualname__, __config__=config, **columns))
+    _dataclasses[model] = form
+    return model
 
 
+_dataclasses: dict[type[BaseModel], type[Any]] = {}
 _models: Callable[[Any], type[BaseModel]] = cache(_make_model)
 
 
@@ -173,8 +184,7 @@ def _said(detail: ErrorDetails, model: type[BaseModel], place: Place) -> str:
     """What is wrong, what was written, what to do."""
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "missing":
-        column = _fields_at(model, place[:-1]).get(str(place[-1]))
-        meaning = column.description if column is not None else None
+        meaning = _meaning(model, place)
         return f"missing; add {place[-1]} = …" + (f" ({meaning})" if meaning else "")
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"unknown key; {did_you_mean(str(place[-1]), _fields_at(model, place[:-1]))}"
@@ -183,6 +193,8 @@ def _said(detail: ErrorDetails, model: type[BaseModel], place: Place) -> str:
         wanted = f"must be one of {', '.join(allowed)}" if allowed else str(detail["msg"])
         guess = did_you_mean(value, allowed) if isinstance(value, str) and allowed else ""
         return f"{wanted}, not {shown(value)}" + (f"; {guess}" if guess.startswith("did") else "")
+    if kind == HIDDEN:
+        return str(detail["msg"])
     if kind in ("value_error", "assertion_error"):
         text = str(context["error"])
         return text if str(value) in text or isinstance(value, dict) else f"{text}, not {shown(value)}"
@@ -191,8 +203,33 @@ def _said(detail: ErrorDetails, model: type[BaseModel], place: Place) -> str:
             kind.endswith("_type") or kind in ("finite_number", "int_from_float")
         ):
             return f"must be {wanted}, not {shown(value)}"
-    text = str(detail["msg"]).removeprefix("Input ").removeprefix("String ").removeprefix("Value ")
-    return f"{text}, not {shown(value)}"
+    text = re.sub(r"^(Input|String|Value|List|Tuple) ", "", str(detail["msg"]))
+    return f"{re.sub('^should ', 'must ', text)}, not {shown(value)}"
+
+
+def _meaning(model: type[BaseModel], place: Place) -> str:
+    """What the field at a place is for, or an empty text."""
+    name = str(place[-1])
+    column = _fields_at(model, place[:-1]).get(name)
+    if column is not None and column.description:
+        return str(column.description)
+    outer = _annotation_at(model, place[:-1]) if len(place) > 1 else _dataclasses.get(model)
+    return next((notes_of(form).get(name, "") for form in _members(outer) if _is_form(form)), "")
+
+
+def notes_of(form: type[Any]) -> dict[str, str]:
+    """What the comments beside a dataclass' fields say, by field; its bases' fields too."""
+    notes: dict[str, str] = {}
+    for owner in reversed(form.__mro__):
+        if is_dataclass(owner):
+            with contextlib.suppress(OSError, TypeError):  # a class made at the keyboard has no source
+                for line in inspect.getsource(owner).splitlines():
+                    if match := _NOTED.match(line):
+                        notes[match["name"]] = match["note"]
+    return notes
+
+
+_NOTED = re.compile(r"    (?P<name>[a-z]\w*): .*?  # (?P<note>.+)$")
 
 
 def _annotation_at(model: type[BaseModel], place: Place) -> Any:

@@ -178,7 +178,7 @@ def _located(text: str, folder: Path | None) -> Path:
     if text.endswith(".toml") or "/" in text:
         path = (folder or Path()) / Path(text).expanduser()
         if not path.is_file():
-            raise SettingsError(f'no profile file "{path}"; built in: {", ".join(profile_names())}')
+            raise SettingsError(f'no profile file "{text}" ({path}); built in: {", ".join(profile_names())}')
         return path
     path = FOLDER / f"{text}.toml"
     if not path.is_file():

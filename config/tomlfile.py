@@ -79,7 +79,7 @@ def read_toml(path: Path) -> TomlFile:
         line = int(where[1]) if where and where[1] else text.count("\n") + (not text.endswith("\n"))
         written = text.split("\n")[line - 1].strip() if text else ""
         raise SettingsError(
-            f"{path.name}:{max(line, 1)}: not TOML: {what}; the line reads {shown(written)}"
+            f"{path.name}:{max(line, 1)}: not TOML: {what}; the line reads {shown(_without_secret(written))}"
         ) from error
     except RecursionError as error:
         raise SettingsError(f"{path.name}:1: tables or lists are nested too deeply to be read") from error
@@ -87,11 +87,19 @@ def read_toml(path: Path) -> TomlFile:
 
 
 def shown(value: Any, limit: int = 60) -> str:
-    """A value as the user wrote it, more or less: in quotes where it is text, cut where it is long."""
+    """A value as the user wrote it, more or less: texts in quotes, cut where long, without an address' password."""
     if isinstance(value, bool):
         return "true" if value else "false"
     text = f'"{value}"' if isinstance(value, str) else str(value)
+    text = re.sub(r"//[^/\s@]*@", "//***@", text)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _without_secret(line: str) -> str:
+    """A line of a file that is no TOML, fit to be shown: what may be a secret is left out."""
+    key, equals, _ = line.partition("=")
+    told = re.search(r"pass|secret|token|key|auth", key, re.IGNORECASE)
+    return f"{key}{equals} ***" if equals and told else line
 
 
 class _Scan:
@@ -128,7 +136,8 @@ class _Scan:
 
     def header(self) -> Place:
         """`[a.b]` or `[[a.b]]`; the place of the table that it opens."""
-        brackets = 2 if self.text.startswith("[[", self.at) else 1
+        start = self.at
+        brackets = 2 if self.text.startswith("[[", start) else 1
         self.at += brackets
         place: Place = ()
         keys = self.keys()
@@ -136,6 +145,7 @@ class _Scan:
             place = (*place, key)
             if brackets == 2 and number == len(keys) - 1:
                 self.lists[place] = self.lists.get(place, 0) + 1
+            self.note(place, start)
             if place in self.lists:
                 place = (*place, self.lists[place] - 1)
         self.at += brackets

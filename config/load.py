@@ -1,0 +1,142 @@
+"""Load: read a site from its files; every mistake at once, each with file, line, key and what to do."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from config import kinds
+from config.channels import ChannelTable, Link
+from config.errors import SettingsError
+from config.forms import at_place, fill
+from config.lists import read_channels, read_context, read_links
+from config.settings import CentreSettings, Entry, GatewaySettings, Notifier, Settings, Source, Watching
+from config.tomlfile import Place, TomlFile, in_file_order, read_toml
+
+__all__ = [
+    "is_centre",
+    "read_centre",
+    "read_channels",
+    "read_context",
+    "read_gateway",
+    "read_links",
+    "read_settings",
+    "settings_hash",
+]
+
+S = TypeVar("S", GatewaySettings, CentreSettings)
+_ENTRIES: Mapping[str, type[Entry]] = {"source": Source, "watching": Watching, "notifier": Notifier}
+
+
+def read_gateway(path: Path) -> GatewaySettings:
+    """gateway.toml; SettingsError lists every mistake, those in the options of kinds too."""
+    return _read(GatewaySettings, read_toml(path))
+
+
+def read_centre(path: Path) -> CentreSettings:
+    """centre.toml; SettingsError lists every mistake."""
+    return _read(CentreSettings, read_toml(path))
+
+
+def read_settings(path: Path) -> GatewaySettings | CentreSettings:
+    """Either kind of file, told apart by its content."""
+    file = read_toml(path)
+    return _read(CentreSettings, file) if is_centre(file.data) else _read(GatewaySettings, file)
+
+
+def is_centre(data: Mapping[str, Any]) -> bool:
+    """Whether a file means to be centre.toml; one that cannot be placed is taken as gateway settings."""
+    of_gateway = {"site", "source", "watching", "influxdb", "archive", "centre"} & set(data)
+    of_centre = {"listen", "store", "gateway"} & set(data)
+    return len(of_centre) > len(of_gateway)
+
+
+def settings_hash(settings: Settings | None, channels: ChannelTable, links: Sequence[Link] = ()) -> str:
+    """SHA-256 over settings, channels and links: with the ticks it decides everything. Secrets stay out.
+
+    So do the places of files, which say nothing about what is in them.
+    """
+    folders = {"site": {"channels", "links", "context", "data"}, "archive": {"folder"}}
+    content = {
+        "settings": None if settings is None else settings.model_dump(mode="json", exclude=folders),
+        "channels": [
+            [channel.id, *(repr(getattr(channel, column)) for column in channel.__slots__[1:])]
+            for channel in channels.channels
+        ],
+        "links": [[link.source, link.target, link.kind] for link in links],
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _read(form: type[S], file: TomlFile) -> S:
+    beside = file.path.parent
+    mistakes: list[str] = []
+    filled: S | None = None
+    try:
+        filled = fill(form, file.data, file.mistake, beside)
+    except SettingsError as error:
+        mistakes += error.mistakes
+    mistakes += _mistakes_of_kinds(file, form)
+    if filled is not None:
+        mistakes += _mistakes_between_tables(filled, file)
+    if mistakes:
+        raise SettingsError(in_file_order(dict.fromkeys(mistakes)))
+    assert filled is not None
+    for name, number, _ in _entries(file):
+        where = f"{file.path.name}:{file.line_of((name, number))}: {name}[{number}]"
+        getattr(filled, name)[number].locate(where, beside)
+    return filled
+
+
+def _entries(file: TomlFile) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
+    for name in _ENTRIES:
+        tables = file.data.get(name)
+        if isinstance(tables, list):
+            yield from (
+                (name, number, table) for number, table in enumerate(tables) if isinstance(table, Mapping)
+            )
+
+
+def _mistakes_of_kinds(file: TomlFile, form: type[Settings]) -> list[str]:
+    """What the kinds themselves say about their options."""
+    mistakes: list[str] = []
+    for name, number, entry in _entries(file):
+        if name not in form.model_fields or not isinstance(entry.get("kind"), str):
+            continue
+        own = _ENTRIES[name]
+        inner = entry.get("options", {})
+        if not isinstance(inner, Mapping):
+            continue
+        outer = {key: value for key, value in entry.items() if key not in own.model_fields}
+        mistakes += kinds.check(
+            own.folder,
+            entry["kind"],
+            {**inner, **outer},
+            _inside(file, (name, number), inner),
+            file.path.parent,
+            complete=own is not Watching,
+        )
+    return mistakes
+
+
+def _inside(file: TomlFile, place: Place, inner: Mapping[str, Any]) -> Callable[[Place, str], str]:
+    """Words a mistake in an option, whether that stands beside the kind or in the table `options`."""
+    beside, below = at_place(file.mistake, *place), at_place(file.mistake, *place, "options")
+    return lambda spot, text: (below if spot and spot[0] in inner else beside)(spot, text)
+
+
+def _mistakes_between_tables(settings: GatewaySettings | CentreSettings, file: TomlFile) -> list[str]:
+    """Names that must differ."""
+    mistakes: list[str] = []
+    labels = [("notifier", "name", [notifier.label for notifier in settings.notifier])]
+    if isinstance(settings, CentreSettings):
+        labels.append(("gateway", "id", [gateway.id for gateway in settings.gateway]))
+    for table, key, names in labels:
+        for number, name in enumerate(names):
+            first = names.index(name)
+            if first != number:
+                line = file.line_of((table, first))
+                text = f'"{name}" is the {table} of line {line} already; give each its own {key}'
+                mistakes.append(file.mistake((table, number, key), text))
+    return mistakes
