@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,17 @@ TimeArray = NDArray[np.int64]
 Memory = dict[str, NDArray[Any]]
 """What a detector has learned and accumulated: arrays by name, axis 0 = its channels (or its points)."""
 
+HUGE = 1e30  # beyond this a value is garbage that was decoded as a number; nothing is learned from it
+
+
+def audible(values: FloatArray) -> BoolArray:
+    """Where a value can be used: finite and below HUGE."""
+    usable: BoolArray = np.abs(values) < HUGE
+    return usable
+
+
 __all__ = [
+    "HUGE",
     "BoolArray",
     "ChannelTable",
     "Detector",
@@ -33,6 +43,7 @@ __all__ = [
     "ReadingBatch",
     "Row",
     "TimeArray",
+    "audible",
 ]
 
 
@@ -43,6 +54,22 @@ class Detector(ABC):
     Fields are options; one that differs by channel is an array (channels,). A row is never changed.
     The memory is passed in, so that it can be saved, restored and shuffled from outside.
     """
+
+    kind: ClassVar[str] = (
+        ""  # what a finding means by itself, in the words of grades.toml; "" = ask the evidence
+    )
+    on_samples: ClassVar[int] = 1  # strange rows in a row before it counts
+    hears_silence: ClassVar[bool] = False  # a missing reading is its evidence, not a reason to wait
+    calibrated: ClassVar[bool] = True  # False: a plain rule, strange from a raw score of 1, alarming from 3
+    deseasoned: ClassVar[bool] = False  # judges what the rhythm of the day leaves over, where that is known
+    momentary: ClassVar[tuple[str, ...]] = ()  # arrays of the memory that do not outlive an epoch
+
+    def restart(self, memory: Memory) -> None:
+        """A new epoch: forget what hangs on an unbroken record, keep what was learned."""
+        channels = len(next(iter(memory.values())))
+        memory |= {
+            name: fresh for name, fresh in self.fresh_memory(channels).items() if name in self.momentary
+        }
 
     @abstractmethod
     def fresh_memory(self, channels: int) -> Memory:
@@ -58,11 +85,17 @@ class Detector(ABC):
 
     @abstractmethod
     def surprise(self, raw: FloatArray) -> FloatArray:
-        """-log10 of the chance that ideal noise scores at least `raw` (channels,); `panel.py` corrects it by data."""
+        """-log10 of the chance that ideal noise scores at least `raw`; `panel.py` corrects it by data.
+
+        One to one on any shape, and never falling: all channels share it.
+        """
 
     @abstractmethod
     def explain(self, channel: int, row: Row, memory: Memory) -> Explanation:
-        """Why this channel scored as it just did."""
+        """Why this channel scored as it just did: a verb phrase ("rose suddenly"), direction and numbers.
+
+        Numbers are "expected" and "spread" (channel's unit) where they exist; the panel makes the sentence.
+        """
 
 
 @dataclass(frozen=True)

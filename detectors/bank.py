@@ -1,0 +1,221 @@
+"""Bank: every detector over every channel of a site; channels alone give the built-in defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from config import kinds
+from config.channels import ChannelTable
+from config.defaults import Defaults, defaults_for
+from config.errors import SettingsError
+from config.snapshot import Keyed, State, below, prefixed, restored
+from detectors.base import Detector, EventDetector, IntArray, ReadingBatch, Row
+from detectors.findings import Findings, Points
+from detectors.panel import Panel, Seat
+
+EVENT_KINDS = ("limits", "fall")
+LEVEL_KINDS = ("jump",)  # for quantities that have a level
+ROW_KINDS = (*LEVEL_KINDS, "silence")
+WITHOUT_LEVEL = frozenset(
+    "valve_state pump_state fall sos on_wrist battery latitude longitude steps acceleration_peak".split()
+)
+FALSE_PER_CHANNEL_DAY = 0.005
+"""What all learning rules of a channel together may cost in false alarms. An operator bears 144 alarms a day
+(IEC 62682); a tenth of that for 1,000 channels would be 0.0144; the rest is kept for what noise models miss."""
+
+
+class Bank:
+    """Limits and events on each reading; jump, drift, rhythm, stuck and silence on each settled row."""
+
+    def __init__(
+        self,
+        channels: ChannelTable,
+        grids: Sequence[tuple[float, IntArray]],
+        watchings: Sequence[Any] = (),
+        timezone: ZoneInfo | None = None,
+    ) -> None:
+        """grids: (period_s, channel numbers) as the window has them; watchings: `[[watching]]` of the settings."""
+        self._channels = channels
+        self._zone = timezone or ZoneInfo("Asia/Shanghai")
+        defaults = [defaults_for(channel) for channel in channels.channels]
+        self._fitting = _fitting(channels, defaults, self._zone)
+        self._events = _Events(channels, watchings)
+        seats = self._seats(watchings, defaults)
+        self._panels = [self._panel(period_s, members, seats) for period_s, members in grids]
+        self.points: tuple[Points, ...] = (*self._events.points, *(panel.points for panel in self._panels))
+
+    def judge_readings(self, readings: ReadingBatch, now_ns: int) -> list[Findings]:
+        """The event detectors' verdicts after the readings of a tick (sorted by channel and time)."""
+        return self._events.judge(readings, now_ns)
+
+    def judge_row(self, grid: int, row: Row) -> list[Findings]:
+        """The row detectors' verdicts on a settled row of that grid."""
+        return [self._panels[grid].judge(row)]
+
+    def restart(self) -> None:
+        """A new epoch: no silence is counted across it."""
+        for panel in self._panels:
+            panel.restart()
+
+    def state(self) -> State:
+        state = prefixed("events", self._events.state())
+        for panel in self._panels:
+            state |= prefixed(f"rows/{panel.period_s:g}", panel.state())
+        return state
+
+    def restore(self, state: State) -> None:
+        self._events.restore(below("events", state))
+        for panel in self._panels:
+            panel.restore(below(f"rows/{panel.period_s:g}", state))
+
+    def expected_alarms_per_day(self) -> list[tuple[str, int, float]]:
+        """(rule, channels watched, false alarms a day on all of them); limits have no chance level and are left out."""
+        total: dict[str, tuple[int, float]] = {}
+        for panel in self._panels:
+            for rule, watched, per_day in panel.expected_alarms_per_day():
+                before = total.get(rule, (0, 0.0))
+                total[rule] = (before[0] + watched, before[1] + per_day)
+        return [(rule, watched, per_day) for rule, (watched, per_day) in total.items() if watched]
+
+    def _seats(self, watchings: Sequence[Any], defaults: Sequence[Defaults]) -> list[Seat]:
+        """Seats over all channels of the site: the defaults, then what the settings put in their place."""
+        channels = self._channels
+        levelled = np.array([quantity not in WITHOUT_LEVEL for quantity in channels.quantity], dtype=bool)
+        everywhere = np.ones(len(channels), dtype=bool)
+        on_delay = np.array([_delay(d, "on_delay_s") for d in defaults])
+        off_delay = np.maximum(np.array([_delay(d, "off_delay_s") for d in defaults]), 2 * channels.period_s)
+        eligible = {kind: levelled if kind in LEVEL_KINDS else everywhere for kind in ROW_KINDS}
+        asked: list[Seat] = []
+        for watching in reversed([w for w in watchings if issubclass(_class_of(w.kind), Detector)]):
+            mine = np.zeros(len(channels), dtype=bool)
+            mine[channels.matching(watching.channels)] = True
+            taken = [seat.eligible for seat in asked if seat.rule == watching.kind]
+            eligible[watching.kind] = eligible.get(watching.kind, everywhere) & ~mine
+            asked.append(
+                Seat(
+                    rule=watching.kind,
+                    detector=self._detector(watching.kind, watching.options),
+                    eligible=mine & ~np.any(taken, axis=0) if taken else mine,
+                    name=f"{watching.kind}#{watching.channels}",
+                    warning=watching.warning,
+                    alarm=watching.alarm,
+                    on_delay_s=watching.hold_s,
+                    off_delay_s=off_delay,
+                )
+            )
+        built_in = [
+            Seat(kind, self._detector(kind, {}), eligible[kind], kind, None, None, on_delay, off_delay)
+            for kind in ROW_KINDS
+        ]
+        return [*built_in, *reversed(asked)]
+
+    def _detector(self, kind: str, options: Mapping[str, Any]) -> Detector:
+        """With the options given, and all that can be known of the channels in the fields that were not."""
+        detector: Detector = kinds.build(kinds.DETECTORS, kind, options, kind)
+        open_fields = {field.name for field in fields(detector)} - options.keys()
+        return replace(detector, **{name: self._fitting[name] for name in open_fields & self._fitting.keys()})
+
+    def _panel(self, period_s: float, members: IntArray, seats: Sequence[Seat]) -> Panel:
+        mine = [
+            replace(
+                seat,
+                detector=_cut(seat.detector, members, len(self._channels)),
+                eligible=seat.eligible[members],
+                on_delay_s=_cut_one(seat.on_delay_s, members, len(self._channels)),
+                off_delay_s=_cut_one(seat.off_delay_s, members, len(self._channels)),
+            )
+            for seat in seats
+            if seat.eligible[members].any()
+        ]
+        learning = {seat.rule for seat in mine if seat.detector.calibrated}
+        return Panel(self._channels, members, period_s, mine, FALSE_PER_CHANNEL_DAY / max(len(learning), 1))
+
+
+class _Events:
+    """The event detectors of a site with their memories."""
+
+    def __init__(self, channels: ChannelTable, watchings: Sequence[Any]) -> None:
+        self._channels = channels
+        asked = {w.kind: w.options for w in watchings if issubclass(_class_of(w.kind), EventDetector)}
+        built_in = [kind for kind in EVENT_KINDS if kind in kinds.kinds(kinds.DETECTORS)]
+        self._detectors: dict[str, EventDetector] = {
+            kind: kinds.build(kinds.DETECTORS, kind, asked.get(kind, {}), kind)
+            for kind in dict.fromkeys([*built_in, *asked])
+        }
+        self._points = {kind: detector.points(channels) for kind, detector in self._detectors.items()}
+        self._memories = {kind: detector.fresh_memory(channels) for kind, detector in self._detectors.items()}
+
+    @property
+    def points(self) -> tuple[Points, ...]:
+        return tuple(self._points.values())
+
+    def judge(self, readings: ReadingBatch, now_ns: int) -> list[Findings]:
+        verdicts = [
+            detector.judge(readings, now_ns, self._memories[kind])
+            for kind, detector in self._detectors.items()
+        ]
+        return [findings for findings in verdicts if findings is not None]
+
+    def state(self) -> State:
+        return {
+            f"{kind}/{name}": Keyed(self._keys(kind), array)
+            for kind, memory in self._memories.items()
+            for name, array in memory.items()
+        }
+
+    def restore(self, state: State) -> None:
+        for kind, memory in self._memories.items():
+            for name in memory:
+                memory[name] = restored(state, f"{kind}/{name}", self._keys(kind), memory[name])
+
+    def _keys(self, kind: str) -> tuple[str, ...]:
+        points = self._points[kind]
+        return tuple(f"{rule}|{self._channels.ids[int(c)]}" for rule, c in zip(points.rule, points.channel))
+
+
+def _fitting(channels: ChannelTable, defaults: Sequence[Defaults], zone: ZoneInfo) -> dict[str, Any]:
+    """What a detector's field of that name is, unless the settings say otherwise."""
+    usual = [abs(nominal) if np.isfinite(nominal) else 0.0 for nominal in channels.nominal]
+    noise = np.array([d.spread_floor(value) for d, value in zip(defaults, usual)])
+    rounding = channels.resolution / np.sqrt(12.0)
+    silence = np.array([d.silence_s(float(period)) for d, period in zip(defaults, channels.period_s)])
+    return {
+        "noise_floor": np.maximum(noise, rounding),
+        "resolution": channels.resolution,
+        "stale_after_s": silence,
+        "timezone": zone.key,
+    }
+
+
+def _delay(defaults: Defaults, name: str) -> float:
+    """The delay of a quantity's own levels; a minute where it has none."""
+    return max(
+        (float(getattr(level, name)) for level in defaults.levels if not level.life_safety), default=60.0
+    )
+
+
+def _class_of(kind: str) -> type[Any]:
+    try:
+        return kinds.kind_class(kinds.DETECTORS, kind)
+    except SettingsError as error:
+        raise SettingsError([f"watching.kind: {mistake}" for mistake in error.mistakes]) from error
+
+
+def _cut(detector: Detector, members: IntArray, channels: int) -> Detector:
+    """The detector for some channels: its fields that hold a value per channel are cut to these."""
+    return replace(
+        detector,
+        **{
+            field.name: _cut_one(getattr(detector, field.name), members, channels)
+            for field in fields(detector)
+        },
+    )
+
+
+def _cut_one(value: Any, members: IntArray, channels: int) -> Any:
+    return value[members] if isinstance(value, np.ndarray) and value.shape == (channels,) else value

@@ -1,0 +1,130 @@
+"""Calibration: what scores are worth, learned from how often they come; one table per pool of like channels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from config.snapshot import Keyed, State, restored
+from detectors import tails
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+LOWEST = 1.5  # nominal surprise (-log10 p) from which scores are counted; below it nothing can alarm
+STEP = 0.25  # width of a bin of nominal surprise
+BINS = 64  # the last takes all above; straight beyond it
+EDGES = LOWEST + STEP * np.arange(BINS + 1)
+COUNTED_TO = (
+    40  # an event counts as no more than this bin, so that it can't stretch the tail that it stands in
+)
+PRIOR_ROWS = 2000.0  # weight of what is believed before data: that nominal tails are real ones stretched by
+PRIOR_STRETCH = 1.4  # this factor, because real noise is never as tame as ideal noise
+TAIL_ROWS = 100.0  # exceedances (the prior's included) that the tail is fitted to
+TOTAL_EVERY = 16  # rows between two counts of all scores; the rare high ones are counted on each
+SHARES = 16  # tables are renewed in so many turns, every RENEW_EVERY rows one share
+RENEW_EVERY = 32
+FORGET_ROWS = 5e6  # a pool that has counted so much halves its counts
+
+
+class Calibration:
+    """Maps nominal surprise to surprise as observed, per pool; monotone, and useful from the start.
+
+    Up to where exceedances are plentiful the observed share is used as it is; beyond it a generalised
+    Pareto tail fitted to the excesses. Counting depends on rows alone, never on how they were grouped.
+    """
+
+    def __init__(self, pools: Sequence[str]) -> None:
+        self.pools = tuple(pools)
+        self._counts = np.zeros((len(pools), BINS), dtype=np.float32)
+        self._total = np.zeros(len(pools))
+        self._rows = 0
+        self._table = np.zeros((len(pools), BINS + 1), dtype=np.float32)
+        self._renew(slice(None))
+
+    def lowest(self) -> Floats:
+        """What LOWEST is worth (pools,): the most that an uncounted score can be."""
+        return self._table[:, 0].astype(np.float64)
+
+    def of(self, pool: Ints, nominal: Floats) -> Floats:
+        """The observed surprise of nominal ones (n,), all at least LOWEST."""
+        place = (nominal - LOWEST) * (1 / STEP)
+        bin = np.minimum(place, BINS - 1).astype(np.int64)
+        flat = self._table.reshape(-1)
+        at = pool * (BINS + 1) + bin
+        low = flat[at]
+        surprise: Floats = low + (place - bin) * (flat[at + 1] - low)
+        return surprise
+
+    def count_high(self, pool: Ints, nominal: Floats) -> None:
+        """Count scores of at least LOWEST that calm channels showed in this row."""
+        bin = np.minimum((nominal - LOWEST) * (1 / STEP), COUNTED_TO).astype(np.int64)
+        np.add.at(self._counts.reshape(-1), pool * BINS + bin, np.float32(1.0))
+
+    def wants_total(self) -> bool:
+        """Whether this row's scores are to be counted in all."""
+        return self._rows % TOTAL_EVERY == 0
+
+    def count_all(self, pool: Ints) -> None:
+        """Count all known scores of this row by their pools."""
+        self._total += TOTAL_EVERY * np.bincount(pool, minlength=len(self.pools))
+
+    def end_row(self) -> bool:
+        """One row is over; True where tables were renewed."""
+        self._rows += 1
+        if self._rows % RENEW_EVERY:
+            return False
+        self._renew(slice(self._rows // RENEW_EVERY % SHARES, None, SHARES))
+        return True
+
+    def state(self) -> State:
+        return {
+            "counts": Keyed(self.pools, self._counts),
+            "total": Keyed(self.pools, self._total),
+            "table": Keyed(self.pools, self._table),
+            "rows": self._rows,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        known = dict(state)
+        self._counts = restored(known, "counts", self.pools, self._counts)
+        self._total = restored(known, "total", self.pools, self._total)
+        self._table = restored(known, "table", self.pools, self._table)
+        self._rows = int(known.get("rows", 0))
+
+    def _renew(self, share: slice) -> None:
+        counts, total = self._counts[share], self._total[share]
+        if len(total) == 0:
+            return
+        old = total > FORGET_ROWS
+        counts[old] *= 0.5
+        total[old] *= 0.5
+        self._table[share] = _table(counts + PRIOR_COUNTS, total + PRIOR_ROWS)
+
+
+PRIOR_COUNTS = PRIOR_ROWS * (
+    10.0 ** (-EDGES[:-1] / PRIOR_STRETCH) - np.append(10.0 ** (-EDGES[1:-1] / PRIOR_STRETCH), 0.0)
+)
+
+
+def _table(counts: Floats, total: Floats) -> Floats:
+    """Surprise at EDGES (pools, BINS + 1) from counts (pools, BINS) among total (pools,) scores."""
+    above = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]  # at each lower edge
+    share = np.minimum(above / np.maximum(total, above[:, 0])[:, None], 1.0)
+    observed = -np.log10(share)
+    start = np.maximum((above >= TAIL_ROWS).sum(axis=1) - 1, 0)  # the bin at which the fitted tail begins
+    pool = np.arange(len(counts))
+    excess = EDGES[:-1] + STEP / 2 - EDGES[start][:, None]  # middle of each bin over the threshold
+    inside = np.where(excess > 0, counts, 0.0)
+    number = above[pool, start]
+    mean = (inside * excess).sum(axis=1) / number
+    rarer = (above - counts / 2) / number[:, None]  # 1 - F in the middle of a bin
+    shape, scale = tails.pareto(mean, (inside * excess * rarer).sum(axis=1) / number)
+    beyond = np.maximum(EDGES - EDGES[start][:, None], 0.0)
+    fitted = observed[pool, start][:, None] + tails.pareto_surprise(beyond, shape[:, None], scale[:, None])
+    padded = np.concatenate([observed, fitted[:, -1:]], axis=1)
+    table: Floats = np.where(np.arange(BINS + 1) < start[:, None], padded, fitted)
+    return table

@@ -1,0 +1,89 @@
+"""Jump: a sudden change of level, such as a burst main or a regulator that fails."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from detectors import tails
+from detectors.base import BoolArray, Detector, Explanation, FloatArray, Memory, Row, audible
+
+TO_DEVIATION = 1.2533  # standard deviation over mean absolute deviation, for Gaussian noise
+BOUND = 3.0  # deviations at most by which one row moves the short level, or counts for the spread
+BLIND_ROWS = 8.0  # a short level is not short any more after so many rows without a reading
+
+
+@dataclass(frozen=True)
+class Jump(Detector):
+    """Deviation from a short exponential level whose steps are bounded, in its own usual deviations.
+
+    The level follows whatever happens within some `level_rows` bounded steps, so that a jump is news for
+    a while and then history; only calm rows teach the spread. A spike that returns at once is one row,
+    and two are asked for (`on_samples`). Sources: exponentially weighted average, Roberts, Technometrics
+    1 (1959); bounded steps, Huber, Annals of Mathematical Statistics 35 (1964).
+    """
+
+    noise_floor: float | FloatArray = 0.0  # the least spread that is believed, in the channel's unit
+    level_rows: float = 6.0  # memory of the short level
+    half_life_s: float = 86400.0  # of the spread
+    lessons: int = 60  # calm rows a channel needs before it is scored
+
+    on_samples: ClassVar[int] = 2
+    momentary: ClassVar[tuple[str, ...]] = ("unheard",)
+
+    def fresh_memory(self, channels: int) -> Memory:
+        memory = {name: np.zeros(channels) for name in ("level", "deviation", "taught", "error")}
+        memory["unheard"] = np.full(channels, 2 * BLIND_ROWS)  # rows since the last reading
+        memory["raw"] = np.full(channels, np.nan)
+        return memory
+
+    def score(self, row: Row, memory: Memory) -> FloatArray:
+        heard = audible(row.values)
+        unheard, level = memory["unheard"], memory["level"]
+        lost = heard & (unheard > BLIND_ROWS)
+        if lost.any():
+            np.copyto(level, row.values, where=lost)
+        memory["error"] = np.where(heard, row.values - level, 0.0)
+        spread = np.maximum(memory["deviation"] * TO_DEVIATION, self.noise_floor)
+        known = heard & (memory["taught"] >= self.lessons)
+        raw = np.abs(memory["error"]) / np.maximum(spread, _least(level))
+        memory["raw"] = np.where(known, raw, memory["raw"])
+        return memory["raw"]
+
+    def learn(self, row: Row, calm: BoolArray, memory: Memory) -> None:
+        heard = audible(row.values)
+        error, deviation, taught = memory["error"], memory["deviation"], memory["taught"]
+        bound = BOUND * TO_DEVIATION * deviation + BOUND * np.maximum(
+            self.noise_floor, _least(memory["level"])
+        )
+        if taught.min() < self.lessons:
+            bound = np.where(taught < self.lessons, np.inf, bound)
+        step = np.minimum(np.maximum(error, -bound), bound)
+        memory["level"] += step * (1 / self.level_rows)
+        pupils = calm & heard
+        forgetting = 1 - 0.5 ** (row.period_s / self.half_life_s)
+        rate = pupils * np.maximum(1.0 / (taught + 1.0), forgetting)
+        deviation += rate * (np.abs(step) - deviation)
+        taught += pupils
+        memory["unheard"] = (memory["unheard"] + 1.0) * ~heard
+
+    def surprise(self, raw: FloatArray) -> FloatArray:
+        return tails.gaussian(raw)
+
+    def explain(self, channel: int, row: Row, memory: Memory) -> Explanation:
+        value = float(row.values[channel])
+        error = float(memory["error"][channel])
+        floor = float(np.broadcast_to(self.noise_floor, memory["level"].shape)[channel])
+        spread = max(float(memory["deviation"][channel]) * TO_DEVIATION, floor)
+        rising = error > 0
+        return Explanation(
+            "rose suddenly" if rising else "fell suddenly",
+            direction=1 if rising else -1,
+            numbers={"expected": value - error, "spread": spread, "raw": float(memory["raw"][channel])},
+        )
+
+
+def _least(level: FloatArray) -> FloatArray:
+    """A spread below the precision of the level itself is rounding, not noise."""
+    least: FloatArray = np.abs(level) * 1e-7 + 1e-12
+    return least

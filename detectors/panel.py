@@ -1,0 +1,268 @@
+"""Panel: several detectors over the channels of one grid, their scores on one scale, and one verdict a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from config.channels import ChannelTable
+from config.snapshot import Keyed, State, below, prefixed, restored
+from detectors.base import BoolArray, Detector, FloatArray, IntArray, Memory, Row, audible
+from detectors.calibration import LOWEST, Calibration
+from detectors.findings import ALARM, CALM, WARNING, Explanation, Findings, Points
+
+ALARM_OVER_WARNING = 1.5  # -log10 p; an alarm is some thirty times rarer than a warning
+RESUME_S = 5 * 86400.0  # a channel that stays strange so long is learned from again, slowly: ask before that
+DAY_S = 86400.0
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A detector at the panel: which of the panel's channels it may judge, and from which score it speaks."""
+
+    rule: str
+    detector: Detector
+    eligible: BoolArray  # (channels,)
+    name: str  # distinct among the seats of a panel: whose memory it is
+    warning: float | None = None  # on the [0, 1] scale; None = from the alarm budget
+    alarm: float | None = None
+    on_delay_s: float | FloatArray = 0.0
+    off_delay_s: float | FloatArray = 0.0
+
+
+class Panel:
+    """Scores a row with each detector, calibrates, decides severity, and lets calm channels teach.
+
+    score = s / (s + 5), where s = -log10 of the chance of so high a score, as observed in the pool of the
+    channel: its rule, medium and quantity within one zone; without a zone the channel alone.
+    A channel is calm while none of its points warns. One that has stayed strange for RESUME_S is learned
+    from again: its baselines then move by bounded steps, so that a level that changed for good is accepted
+    within weeks although nobody answered.
+    Points are ordered by seat, then by channel; a point outside its seat's `eligible` never knows anything.
+    """
+
+    def __init__(
+        self,
+        channels: ChannelTable,
+        members: IntArray,
+        period_s: float,
+        seats: Sequence[Seat],
+        budget_per_day: float,
+    ) -> None:
+        self.seats = tuple(seats)
+        self.members = members
+        self._channels = channels
+        self._keys = tuple(channels.ids[number] for number in members)
+        self.period_s = period_s
+        count, judges = len(members), len(seats)
+        self._memories: list[Memory] = [seat.detector.fresh_memory(count) for seat in seats]
+        self.points = self._points()
+        names = [_pool(seat.rule, channels, number) for seat in seats for number in members]
+        pools, pool = np.unique(np.array(names, dtype=object), return_inverse=True)
+        self._pool = pool.astype(np.int64)
+        self._calibration = Calibration(tuple(pools))
+        self._blind = np.where(np.array([seat.eligible for seat in seats]), 0.0, np.nan)
+        raw_at_lowest = np.array([_raw_at(seat.detector, LOWEST) for seat in seats])
+        self._high = raw_at_lowest[:, None]
+        self._scale = LOWEST / self._high
+        levels = [self._levels(seat, budget_per_day) for seat in seats]
+        self._warning = np.repeat([level[0] for level in levels], count)
+        self._alarm = np.repeat([level[1] for level in levels], count)
+        self._plain = np.repeat([not seat.detector.calibrated for seat in seats], count)
+        self._hears_silence = np.array([seat.detector.hears_silence for seat in seats])[:, None]
+        self._rhythm = next((n for n, seat in enumerate(seats) if hasattr(seat.detector, "residual")), None)
+        self._first = np.arange(judges + 1) * count  # where each seat's points begin
+        self._stood = np.zeros(judges * count, dtype=bool)  # points that warned in the last row
+        self._strange_s = np.zeros(count)  # how long a channel has not been calm
+        self._most = self._lowest()
+
+    def judge(self, row: Row) -> Findings:
+        """The verdict on one settled row, whose values are in the order of `members`."""
+        heard = audible(row.values)
+        raw = self._scores(row)
+        surprise = np.minimum(raw * self._scale, self._most)
+        severity = np.zeros(raw.size, dtype=np.uint8)
+        calm = np.ones(len(self.members), dtype=bool)
+        stands = np.zeros(raw.size, dtype=bool)
+        high = np.flatnonzero(raw >= self._high)
+        if len(high):
+            nominal = self._nominal(raw, high)
+            observed = np.where(self._plain[high], nominal, self._calibration.of(self._pool[high], nominal))
+            surprise.reshape(-1)[high] = observed
+            warns = observed >= self._warning[high]
+            severity[high] = np.where(observed >= self._alarm[high], ALARM, np.where(warns, WARNING, CALM))
+            column = high % len(self.members)
+            stands[high] = warns
+            calm[column[warns]] = False
+            tells = heard[column] & ~(warns & self._stood[high]) & ~self._plain[high]
+            self._calibration.count_high(self._pool[high[tells]], nominal[tells])
+        self._stood = stands
+        if self._calibration.wants_total():
+            known = (np.isfinite(raw) & heard).reshape(-1)
+            self._calibration.count_all(self._pool[known])
+        self._teach(row, calm)
+        if self._calibration.end_row():
+            self._most = self._lowest()
+        score = surprise / (surprise + 5.0)
+        return Findings(
+            points=self.points,
+            score=score.reshape(-1),
+            severity=severity,
+            heard=(heard | self._hears_silence).reshape(-1),
+            event_ns=np.broadcast_to(np.int64(row.end_ns), severity.shape),
+            explain=lambda point: self._explain(point, row),
+        )
+
+    def restart(self) -> None:
+        """A new epoch: nothing is concluded from the gap."""
+        for seat, memory in zip(self.seats, self._memories):
+            seat.detector.restart(memory)
+
+    def state(self) -> State:
+        state: State = {"strange_s": Keyed(self._keys, self._strange_s)}
+        for number, (seat, memory) in enumerate(zip(self.seats, self._memories)):
+            mine: State = {name: Keyed(self._keys, array) for name, array in memory.items()}
+            first, last = self._first[number], self._first[number + 1]
+            mine["stood"] = Keyed(self._keys, self._stood[first:last])
+            state |= prefixed(seat.name, mine)
+        return state | prefixed("calibration", self._calibration.state())
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._strange_s = restored(dict(state), "strange_s", self._keys, self._strange_s)
+        for number, (seat, memory) in enumerate(zip(self.seats, self._memories)):
+            mine = below(seat.name, state)
+            for name in memory:
+                memory[name] = restored(mine, name, self._keys, memory[name])
+            first, last = self._first[number], self._first[number + 1]
+            self._stood[first:last] = restored(mine, "stood", self._keys, self._stood[first:last])
+        self._calibration.restore(below("calibration", state))
+        self._most = self._lowest()
+
+    def expected_alarms_per_day(self) -> list[tuple[str, int, float]]:
+        """(rule, channels, false alarms a day over all of them), as the levels promise on calm data."""
+        rows = DAY_S / self.period_s
+        expected = []
+        for number, seat in enumerate(self.seats):
+            watched = int(seat.eligible.sum())
+            chance = 10.0 ** -float(self._warning[self._first[number]]) if seat.detector.calibrated else 0.0
+            expected.append((seat.rule, watched, watched * rows * chance))
+        return expected
+
+    def _scores(self, row: Row) -> FloatArray:
+        """Raw scores (seats, channels)."""
+        raw = np.empty((len(self.seats), len(self.members)))
+        left_over = row
+        order = [self._rhythm] if self._rhythm is not None else []
+        order += [number for number in range(len(self.seats)) if number != self._rhythm]
+        for number in order:
+            detector, memory = self.seats[number].detector, self._memories[number]
+            raw[number] = detector.score(left_over if detector.deseasoned else row, memory)
+            if number == self._rhythm:
+                left_over = Row(memory["residual"], row.end_ns, row.period_s)
+        self._left_over = left_over
+        raw += self._blind
+        return raw
+
+    def _teach(self, row: Row, calm: BoolArray) -> None:
+        if calm.all():
+            if self._strange_s.any():
+                self._strange_s[:] = 0.0
+        else:
+            self._strange_s = (self._strange_s + row.period_s) * ~calm
+            calm = calm | (self._strange_s >= RESUME_S)
+        for seat, memory in zip(self.seats, self._memories):
+            seat.detector.learn(self._left_over if seat.detector.deseasoned else row, calm, memory)
+
+    def _nominal(self, raw: FloatArray, high: Any) -> FloatArray:
+        """Nominal surprise of the points `high`, each by its own detector."""
+        values = raw.reshape(-1)[high]
+        cuts = np.searchsorted(high, self._first)
+        nominal = np.empty(len(high))
+        for number, seat in enumerate(self.seats):
+            mine = slice(cuts[number], cuts[number + 1])
+            if cuts[number] < cuts[number + 1]:
+                nominal[mine] = seat.detector.surprise(values[mine])
+        return np.maximum(nominal, LOWEST)
+
+    def _lowest(self) -> FloatArray:
+        most = np.where(self._plain, LOWEST, self._calibration.lowest()[self._pool])
+        return most.reshape(len(self.seats), -1)
+
+    def _levels(self, seat: Seat, budget_per_day: float) -> tuple[float, float]:
+        """Surprise from which a seat warns and alarms."""
+        if seat.detector.calibrated:
+            warning = -float(np.log10(budget_per_day * self.period_s / DAY_S))
+            alarm = warning + ALARM_OVER_WARNING
+        else:
+            warning, alarm = (float(seat.detector.surprise(np.array([raw]))[0]) for raw in (1.0, 3.0))
+        if seat.warning is not None:
+            warning = _surprise_of(seat.warning)
+            alarm = max(alarm, warning + ALARM_OVER_WARNING)
+        if seat.alarm is not None:
+            alarm = _surprise_of(seat.alarm)
+            warning = min(warning, alarm)
+        return warning, alarm
+
+    def _points(self) -> Points:
+        count, judges = len(self.members), len(self.seats)
+
+        def column(values: list[Any]) -> FloatArray:
+            spread: FloatArray = np.concatenate(
+                [np.broadcast_to(np.asarray(value, dtype=np.float64), (count,)) for value in values]
+            )
+            return spread
+
+        return Points(
+            rule=tuple(seat.rule for seat in self.seats for _ in range(count)),
+            channel=np.tile(self.members, judges).astype(np.int32),
+            kind=tuple(seat.detector.kind for seat in self.seats for _ in range(count)),
+            on_delay_s=column([seat.on_delay_s for seat in self.seats]),
+            off_delay_s=column([seat.off_delay_s for seat in self.seats]),
+            on_samples=np.repeat([seat.detector.on_samples for seat in self.seats], count).astype(np.int32),
+            latching=np.zeros(judges * count, dtype=bool),
+        )
+
+    def _explain(self, point: int, row: Row) -> Explanation:
+        number, column = divmod(point, len(self.members))
+        seat = self.seats[number]
+        channel = self._channels[int(self.members[column])]
+        why = seat.detector.explain(column, row, self._memories[number])
+        name = channel.quantity.replace("_", " ")
+        sentence = f"{name.capitalize()} {why.sentence}"
+        if channel.medium == "wristband":
+            return Explanation(f"{sentence}.", why.direction)
+        value = float(row.values[column])
+        observed = None
+        if np.isfinite(value):
+            observed = {"value": value, "unit": channel.unit, "quality": "good"}
+            sentence += f": {value:.4g} {channel.unit}"
+            if "expected" in why.numbers:
+                sentence += f", expected {why.numbers['expected']:.4g}"
+                if "spread" in why.numbers:
+                    sentence += f" ± {why.numbers['spread']:.2g}"
+        return replace(why, sentence=f"{sentence}.", observed=observed)
+
+
+def _pool(rule: str, channels: ChannelTable, number: int) -> str:
+    channel = channels[int(number)]
+    return f"{rule}|{channel.medium}|{channel.quantity}|" + (channel.zone or f"={channel.id}")
+
+
+def _surprise_of(score: float) -> float:
+    """The s that stands behind a score s / (s + 5)."""
+    return 5.0 * score / max(1.0 - score, 1e-9)
+
+
+def _raw_at(detector: Detector, surprise: float) -> float:
+    """The raw score that ideal noise shows with this surprise, by bisection."""
+    low, high = 0.0, 1e6
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        if float(detector.surprise(np.array([middle]))[0]) < surprise:
+            low = middle
+        else:
+            high = middle
+    return high
