@@ -1,0 +1,97 @@
+"""Gas: medium-pressure mains as a tree, regulators of low pressure, and methane in the wells beside them."""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from config.channels import ChannelTable, Link
+from simulators.network import Network
+from simulators.noise import FloatArray, stream, uniform, wander
+from simulators.rhythms import demand, warmth
+from simulators.scenarios import Event
+from simulators.sensors import is_outlet, nominal_of
+
+STRETCH_LOSS = 0.008  # of the nominal pressure, on each stretch, at the root's mean flow
+LINE_PACK_S = 60.0  # first-order lag of pressure and flow (simulation-facts §1: 1-3 min)
+SPREAD_S = 50.0  # methane in the well next to a torn pipe
+LEAK_AT_70_LEL = 2.5  # gas lost, of the zone's mean inflow, by a tear that fills its well to 70 %LEL
+NEXT_WELL, NEXT_WELL_S = 0.25, 180.0  # what reaches a neighbouring well, and how much later
+DROOP = 0.04  # a regulator's outlet falls so far, of its nominal, for the mean demand
+
+
+class Gas:
+    """Pressure, flow and methane at each place."""
+
+    def __init__(self, channels: ChannelTable, links: Sequence[Link], seed: int) -> None:
+        self.network = Network(channels, links, "gas")
+        self.seed = seed
+        self.channels = channels
+        self.covers: Collection[int] = tuple(
+            n for n, c in enumerate(channels.channels)
+            if c.medium == "gas" and c.quantity in ("pressure", "flow", "ch4")
+        )  # fmt: skip
+        self.mean = {
+            place: 60.0 + 120.0 * float(uniform(stream(seed, "mean demand", place), 0))
+            for place in self.network.order
+        }
+        self.mean_through = self.network.through({place: np.array(mean) for place, mean in self.mean.items()})
+
+    def values(
+        self, time_s: FloatArray, events: Sequence[Event], wanted: Collection[int]
+    ) -> dict[int, FloatArray]:
+        torn = [event for event in events if event.kind == "third_party_damage"]
+        through = self._through(time_s, torn)
+        lost, usual = self._lost(through), self._lost(self.mean_through)
+        answer = {}
+        for n in self.covers:
+            if n not in wanted:
+                continue
+            channel = self.channels[n]
+            place = channel.place
+            if channel.quantity == "flow":
+                answer[n] = through[place]
+            elif channel.quantity == "ch4":
+                answer[n] = self._methane(place, time_s, torn)
+            elif is_outlet(channel):
+                share = through[place] / self.mean_through[place]
+                answer[n] = nominal_of(channel) * (1.0 + DROOP * (1.2 - share) + self._unrest(place, time_s))
+            else:
+                root = self.network.root(place)
+                held = 1.0 + self._unrest(root, time_s)
+                answer[n] = nominal_of(channel) * np.maximum(held + usual[place] - lost[place], 0.0)
+        return answer
+
+    def _through(self, time_s: FloatArray, torn: Sequence[Event]) -> dict[str, FloatArray]:
+        """What passes each place, m3/h at standard conditions."""
+        rhythm = demand("gas", time_s)
+        drawn = {}
+        for place in self.network.order:
+            mood = 1.0 + 0.05 * wander(stream(self.seed, "demand", place), time_s, 2700.0)
+            drawn[place] = self.mean[place] * rhythm * mood
+        for event in torn:
+            if event.place in drawn:
+                inflow = self.mean_through[self.network.root(event.place)]
+                leak = LEAK_AT_70_LEL * event.size / 70.0 * inflow
+                drawn[event.place] = drawn[event.place] + leak * event.rise(time_s, LINE_PACK_S)
+        return self.network.through(drawn)
+
+    def _lost(self, through: dict[str, FloatArray]) -> dict[str, FloatArray]:
+        """Pressure lost from the station to each place, as a share of the nominal pressure (square law)."""
+        losses = {}
+        for place in self.network.order:
+            losses[place] = STRETCH_LOSS * (through[place] / self.mean_through[self.network.root(place)]) ** 2
+        return self.network.lost(losses)
+
+    def _methane(self, place: str, time_s: FloatArray, torn: Sequence[Event]) -> FloatArray:
+        """%LEL in the well: a trace that warmth drives out of the ground, and what a torn pipe lets in."""
+        slow = wander(stream(self.seed, "trace", place), time_s, 5400.0)
+        methane = 0.8 + 0.25 * warmth(time_s) + 0.15 * slow
+        for event in torn:
+            if event.place == place:
+                methane = methane + event.size * event.rise(time_s, SPREAD_S)
+            elif place in self.network.neighbours(event.place):
+                methane = methane + NEXT_WELL * event.size * event.rise(time_s, 4 * SPREAD_S, NEXT_WELL_S)
+        return methane
+
+    def _unrest(self, place: str, time_s: FloatArray) -> FloatArray:
+        return 0.003 * wander(stream(self.seed, "regulator", place), time_s, 1800.0)

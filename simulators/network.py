@@ -1,0 +1,60 @@
+"""Network: the places of one medium as a tree, fed from its roots in the direction of the links."""
+
+from collections.abc import Mapping, Sequence
+
+from config.channels import ChannelTable, Link
+from simulators.noise import FloatArray
+
+
+class Network:
+    """Places of one medium. `order` lists them so that a place comes after the one that feeds it.
+
+    A place keeps the first link that feeds it; a link that would close a ring is left out, and a place
+    that nothing feeds is a root.
+    """
+
+    def __init__(self, channels: ChannelTable, links: Sequence[Link], medium: str) -> None:
+        here = dict.fromkeys(place for place, of in zip(channels.place, channels.medium) if of == medium)
+        self.feeder: dict[str, str] = {}
+        for link in links:
+            joins = link.source in here and link.target in here and link.target not in self.feeder
+            if joins and link.target not in self._upstream(link.source):
+                self.feeder[link.target] = link.source
+        depth = {place: len(self._upstream(place)) for place in here}
+        self.order: tuple[str, ...] = tuple(sorted(here, key=lambda place: depth[place]))
+        self.below = {
+            place: tuple(p for p in self.order if place in self._upstream(p)) for place in self.order
+        }
+
+    def _upstream(self, place: str) -> list[str]:
+        """The place itself and those that feed it, up to the root."""
+        path = [place]
+        while path[-1] in self.feeder:
+            path.append(self.feeder[path[-1]])
+        return path
+
+    def root(self, place: str) -> str:
+        """Where the medium of this place comes from."""
+        return self._upstream(place)[-1]
+
+    def neighbours(self, place: str) -> tuple[str, ...]:
+        """Places one link away, either way."""
+        down = [target for target, source in self.feeder.items() if source == place]
+        return (*([self.feeder[place]] if place in self.feeder else []), *down)
+
+    def through(self, drawn: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+        """What passes each place: all that is drawn there and below. Summed in one order: same bits."""
+        passing = dict(drawn)
+        for place in reversed(self.order):
+            if place in self.feeder:
+                passing[self.feeder[place]] = passing[self.feeder[place]] + passing[place]
+        return passing
+
+    def lost(self, losses: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+        """What is lost from the root down to each place, given the loss on the last stretch before each."""
+        total: dict[str, FloatArray] = {}
+        for place in self.order:
+            total[place] = (
+                losses[place] + total[self.feeder[place]] if place in self.feeder else losses[place]
+            )
+        return total
