@@ -1,6 +1,6 @@
 """Watch: the whole judgement, from a tick to its alert changes. Knows no clock, thread, socket or disk."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,6 +11,7 @@ from alerts.lifecycle import Lifecycle
 from config.channels import ChannelTable
 from config.snapshot import Keyed, State, below, prefixed, restored
 from detectors.bank import Bank
+from ingest.readings import ReadingBatch
 from ingest.ticks import SECOND_NS, Tick
 from ingest.window import Window
 
@@ -150,21 +151,22 @@ def keep_watch(ticks: Iterable[Tick], watch: Watch, record: Callable[[Tick, list
         record(tick, watch.step(tick))
 
 
-def with_deadlines(ticks: Iterable[Tick], watch: Watch, end_ns: int | None = None) -> Iterable[Tick]:
-    """A recording's ticks, and between them those at which a deadline of the watch falls due, as live would have had."""
+def with_deadlines(ticks: Iterable[Tick], watch: Watch, settling_ns: int = 0) -> Iterator[Tick]:
+    """A recording's ticks, and between them those at which a deadline of the watch falls due, as live would have had.
+
+    Nobody watched before a start; after the last tick the deadlines of `settling_ns` more are kept.
+    """
     last_ns = None
     for tick in ticks:
-        if last_ns is not None and tick.epoch is None:
+        if last_ns is not None and (tick.epoch is None or tick.epoch.reason != "start"):
             yield from _due(watch, last_ns, tick.now_ns)
         yield tick
         last_ns = tick.now_ns
-    if last_ns is not None and end_ns is not None:
-        yield from _due(watch, last_ns, end_ns + SECOND_NS)
+    if last_ns is not None and settling_ns:
+        yield from _due(watch, last_ns, last_ns + settling_ns)
 
 
-def _due(watch: Watch, last_ns: int, before_ns: int) -> Iterable[Tick]:
-    from ingest.readings import ReadingBatch
-
+def _due(watch: Watch, last_ns: int, before_ns: int) -> Iterator[Tick]:
     nothing = ReadingBatch.empty()
     while (due_ns := max(_whole_second(watch.next_deadline_ns()), last_ns + SECOND_NS)) < before_ns:
         yield Tick(due_ns, nothing)

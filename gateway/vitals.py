@@ -1,0 +1,64 @@
+"""Vitals: how the gateway itself is doing; told to systemd as a watchdog and to the centre with each heartbeat."""
+
+import os
+import resource
+import socket
+import sys
+from collections import deque
+from dataclasses import dataclass, field
+
+TICKS_KEPT = 3600  # an hour of ticks at one a second
+
+
+@dataclass
+class Vitals:
+    """Kept by the main thread, read by others; each figure is a plain number."""
+
+    tick_lateness_s: deque[float] = field(default_factory=lambda: deque(maxlen=TICKS_KEPT))
+    ticks: int = 0
+    readings: int = 0
+    changes: int = 0
+
+    def ticked(self, lateness_s: float, readings: int, changes: int) -> None:
+        """One tick is committed; lateness is how long after its moment that was, in seconds."""
+        self.tick_lateness_s.append(lateness_s)
+        self.ticks += 1
+        self.readings += readings
+        self.changes += changes
+
+    def summary(self) -> dict[str, float]:
+        """For the heartbeat and the log."""
+        late = sorted(self.tick_lateness_s)
+        return {
+            "ticks": self.ticks,
+            "readings": self.readings,
+            "alert_changes": self.changes,
+            "tick_lateness_p99_s": round(late[int(0.99 * (len(late) - 1))], 4) if late else 0.0,
+            "peak_memory_mib": round(peak_memory_bytes() / 2**20, 1),
+        }
+
+
+def peak_memory_bytes() -> int:
+    """The largest resident set of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+class Systemd:
+    """The notify protocol (sd_notify(3)): READY, STOPPING, and a watchdog fed by the progress of ticks.
+
+    Does nothing where NOTIFY_SOCKET is not set.
+    """
+
+    def __init__(self) -> None:
+        address = os.environ.get("NOTIFY_SOCKET", "")
+        self.address = "\0" + address[1:] if address.startswith("@") else address
+
+    def say(self, state: str) -> None:
+        if not self.address:
+            return
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as messenger:
+            try:
+                messenger.sendto(state.encode(), self.address)
+            except OSError as error:
+                print(f"cannot reach systemd at NOTIFY_SOCKET: {error}", file=sys.stderr)
