@@ -19,14 +19,17 @@ from detectors.findings import Findings, Points
 from detectors.panel import Panel, Seat
 
 EVENT_KINDS = ("limits", "fall")
-LEVEL_KINDS = ("jump",)  # for quantities that have a level
+LEVEL_KINDS = ("jump", "drift", "rhythm", "stuck")  # for quantities that have a level
 ROW_KINDS = (*LEVEL_KINDS, "silence")
 WITHOUT_LEVEL = frozenset(
-    "valve_state pump_state fall sos on_wrist battery latitude longitude steps acceleration_peak".split()
+    [
+        *("valve_state", "pump_state", "fall", "sos", "on_wrist", "battery", "latitude", "longitude"),
+        *("steps", "acceleration_peak"),
+    ]
 )
 FALSE_PER_CHANNEL_DAY = 0.005
 """What all learning rules of a channel together may cost in false alarms. An operator bears 144 alarms a day
-(IEC 62682); a tenth of that for 1,000 channels would be 0.0144; the rest is kept for what noise models miss."""
+(IEC 62682); a tenth of that is 0.0144 for each of 1,000 channels; the rest is kept for what we don't model."""
 
 
 class Bank:
@@ -39,7 +42,7 @@ class Bank:
         watchings: Sequence[Any] = (),
         timezone: ZoneInfo | None = None,
     ) -> None:
-        """grids: (period_s, channel numbers) as the window has them; watchings: `[[watching]]` of the settings."""
+        """grids: (period_s, channel numbers) as the window has them; watchings: `[[watching]]` of settings."""
         self._channels = channels
         self._zone = timezone or ZoneInfo("Asia/Shanghai")
         defaults = [defaults_for(channel) for channel in channels.channels]
@@ -74,7 +77,7 @@ class Bank:
             panel.restore(below(f"rows/{panel.period_s:g}", state))
 
     def expected_alarms_per_day(self) -> list[tuple[str, int, float]]:
-        """(rule, channels watched, false alarms a day on all of them); limits have no chance level and are left out."""
+        """(rule, channels watched, false alarms a day on all of them); limits know no chance and are left out."""
         total: dict[str, tuple[int, float]] = {}
         for panel in self._panels:
             for rule, watched, per_day in panel.expected_alarms_per_day():

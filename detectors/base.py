@@ -1,4 +1,4 @@
-"""Base: what a detector is. A kind is a file: `detectors/seep.py` holds `class Seep`, its fields are its options."""
+"""Base: what a detector is. A kind is a file: `detectors/seep.py` holds `class Seep`, its fields are options."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -61,7 +61,8 @@ class Detector(ABC):
     on_samples: ClassVar[int] = 1  # strange rows in a row before it counts
     hears_silence: ClassVar[bool] = False  # a missing reading is its evidence, not a reason to wait
     calibrated: ClassVar[bool] = True  # False: a plain rule, strange from a raw score of 1, alarming from 3
-    deseasoned: ClassVar[bool] = False  # judges what the rhythm of the day leaves over, where that is known
+    leaves_residual: ClassVar[bool] = False  # its memory holds `residual`: what its baseline does not explain
+    deseasoned: ClassVar[bool] = False  # judges such a residual instead of the value, where there is one
     momentary: ClassVar[tuple[str, ...]] = ()  # arrays of the memory that do not outlive an epoch
 
     def restart(self, memory: Memory) -> None:
@@ -77,7 +78,7 @@ class Detector(ABC):
 
     @abstractmethod
     def score(self, row: Row, memory: Memory) -> FloatArray:
-        """Raw score (channels,): larger is stranger, NaN until something is known. May move accumulated state."""
+        """Raw score (channels,): larger is stranger, NaN until something is known. May move what accumulates."""
 
     @abstractmethod
     def learn(self, row: Row, calm: BoolArray, memory: Memory) -> None:
@@ -100,7 +101,7 @@ class Detector(ABC):
 
 @dataclass(frozen=True)
 class EventDetector(ABC):
-    """Judges every reading in the tick in which it arrived: nothing waits for a grid and nothing is hidden by one."""
+    """Judges every reading in the tick in which it arrived: nothing waits for a grid, nothing is hidden by one."""
 
     @abstractmethod
     def points(self, channels: ChannelTable) -> Points:
@@ -112,4 +113,4 @@ class EventDetector(ABC):
 
     @abstractmethod
     def judge(self, readings: ReadingBatch, now_ns: int, memory: Memory) -> Findings | None:
-        """The verdict after these readings (sorted by channel and time); None where nothing could have changed."""
+        """The verdict after these readings (sorted by channel and time); None where nothing can have changed."""

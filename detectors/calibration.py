@@ -1,4 +1,4 @@
-"""Calibration: what scores are worth, learned from how often they come; one table per pool of like channels."""
+"""Calibration: what scores are worth, learned from how often they come; a table per pool of like channels."""
 
 from __future__ import annotations
 

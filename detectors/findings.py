@@ -36,7 +36,7 @@ class Explanation:
     sentence: str  # one plain sentence, no numbers for wristbands
     direction: int = 0  # +1 too high or rising, -1 too low or falling, 0 neither
     observed: Mapping[str, Any] | None = None  # value, unit, limit, op, quality; None for wristbands
-    numbers: Mapping[str, float] = field(default_factory=dict)  # expected, spread, score …; empty for wristbands
+    numbers: Mapping[str, float] = field(default_factory=dict)  # expected, spread …; empty for wristbands
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Panel: several detectors over the channels of one grid, their scores on one scale, and one verdict a row."""
+"""Panel: several detectors over the channels of one grid, their scores on one scale, one verdict a row."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Panel:
         self._alarm = np.repeat([level[1] for level in levels], count)
         self._plain = np.repeat([not seat.detector.calibrated for seat in seats], count)
         self._hears_silence = np.array([seat.detector.hears_silence for seat in seats])[:, None]
-        self._rhythm = next((n for n, seat in enumerate(seats) if hasattr(seat.detector, "residual")), None)
+        self._rhythm = next((n for n, seat in enumerate(seats) if seat.detector.leaves_residual), None)
         self._first = np.arange(judges + 1) * count  # where each seat's points begin
         self._stood = np.zeros(judges * count, dtype=bool)  # points that warned in the last row
         self._strange_s = np.zeros(count)  # how long a channel has not been calm

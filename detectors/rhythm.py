@@ -1,0 +1,115 @@
+"""Rhythm: a value that is unusual for this hour of the day."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import ClassVar
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from detectors import tails
+from detectors.base import BoolArray, Detector, Explanation, FloatArray, Memory, Row, audible
+from detectors.jump import TO_DEVIATION
+
+HOURS = 24
+HOUR_S = 3600.0
+BOUND = 4.0  # deviations at most by which one calm row moves the baseline
+SHARED = 0.3  # weight of the channel's usual deviation beside that of the hour, which rests on few days
+
+
+@dataclass(frozen=True)
+class Rhythm(Detector):
+    """Deviation from the level of this hour of the day, between hours interpolated, in its usual deviations.
+
+    Every hour has a level and a mean absolute deviation, both learned with the weight of the calm rows seen
+    in it so far, up to `days`. An hour is judged from its second visit on; until the fifth or so the spread
+    is widened, because one or two days say little about how days differ. Before an hour is known, the one
+    before stands in for it, so that the first day already has a level (not a score).
+    Cold state: 3 x 24 numbers a channel.
+    """
+
+    noise_floor: float | FloatArray = 0.0  # the least spread that is believed, in the channel's unit
+    timezone: str = "Asia/Shanghai"
+    days: float = 10.0  # memory of the baseline, in visits of an hour
+
+    leaves_residual: ClassVar[bool] = True
+    on_samples: ClassVar[int] = 2
+
+    def fresh_memory(self, channels: int) -> Memory:
+        memory: Memory = {name: np.zeros((HOURS, channels)).T for name in ("level", "deviation", "taught")}
+        memory["usual"] = np.zeros(channels)  # mean absolute deviation over all hours
+        memory["expected"] = np.zeros(channels)
+        memory["spread"] = np.zeros(channels)
+        memory["residual"] = np.full(channels, np.nan)
+        memory["raw"] = np.full(channels, np.nan)
+        return memory
+
+    def score(self, row: Row, memory: Memory) -> FloatArray:
+        hour, before, after, share = self._place(row)
+        level, taught = memory["level"], memory["taught"]
+        visits = taught[:, hour] * (row.period_s / HOUR_S)
+        expected = level[:, before] + share * (level[:, after] - level[:, before])
+        if min(taught[:, before].min(), taught[:, after].min()) == 0.0:
+            expected = np.where(taught[:, after] == 0.0, level[:, before], expected)
+            expected = np.where(taught[:, before] == 0.0, level[:, after], expected)
+        usual = SHARED * memory["usual"] + (1 - SHARED) * memory["deviation"][:, hour]
+        spread = np.maximum(usual * TO_DEVIATION, self.noise_floor) + np.abs(expected) * 1e-7 + 1e-12
+        known = visits >= 1.0
+        if visits.min() < 8.0:
+            spread *= 1.0 + 1.0 / np.maximum(visits, 1.0) ** 2
+        heard = audible(row.values)
+        memory["expected"], memory["spread"] = expected, spread
+        left = np.where(heard, row.values - expected, np.nan)
+        memory["residual"] = np.where(known, left, np.nan)
+        memory["raw"] = np.where(known & heard, np.abs(left) / spread, memory["raw"])
+        return memory["raw"]
+
+    def learn(self, row: Row, calm: BoolArray, memory: Memory) -> None:
+        hour, *_ = self._place(row)
+        rows_an_hour = HOUR_S / row.period_s
+        level, deviation, taught = (memory[name][:, hour] for name in ("level", "deviation", "taught"))
+        pupils = calm & audible(row.values)
+        if taught.min() == 0.0:
+            new = taught == 0.0
+            np.copyto(level, memory["expected"], where=new)
+            np.copyto(deviation, memory["usual"], where=new)
+        bound = BOUND * memory["spread"]
+        if taught.min() < 0.1 * rows_an_hour:
+            bound = np.where(taught < 0.1 * rows_an_hour, np.inf, bound)
+        error = np.where(pupils, row.values - memory["expected"], 0.0)
+        step = np.minimum(np.maximum(error, -bound), bound)
+        rate = pupils / np.minimum(taught + 1.0, max(self.days * rows_an_hour, self.days))
+        size = np.abs(step)
+        level += rate * step
+        deviation += rate * (size - deviation)
+        memory["usual"] += np.minimum(rate, 1 / (2 * HOURS * rows_an_hour)) * (size - memory["usual"])
+        taught += pupils
+
+    def surprise(self, raw: FloatArray) -> FloatArray:
+        return tails.gaussian(raw)
+
+    def explain(self, channel: int, row: Row, memory: Memory) -> Explanation:
+        expected, spread = float(memory["expected"][channel]), float(memory["spread"][channel])
+        high = bool(row.values[channel] > expected)
+        return Explanation(
+            f"is too {'high' if high else 'low'} for this hour of the day",
+            direction=1 if high else -1,
+            numbers={"expected": expected, "spread": spread, "raw": float(memory["raw"][channel])},
+        )
+
+    def _place(self, row: Row) -> tuple[int, int, int, float]:
+        """(hour of the row's middle, the hours whose middles lie before and after, share of the latter)."""
+        middle_s = row.end_ns * 1e-9 - row.period_s / 2
+        hours = ((middle_s + _offset_s(self.timezone, int(middle_s // 900))) / HOUR_S) % HOURS
+        from_middle = hours - 0.5
+        before = int(np.floor(from_middle))
+        return int(hours) % HOURS, before % HOURS, (before + 1) % HOURS, from_middle - before
+
+
+@lru_cache(maxsize=64)
+def _offset_s(timezone: str, quarter: int) -> float:
+    """Local time minus UTC in that quarter of an hour since 1970."""
+    local = datetime.fromtimestamp(quarter * 900, UTC).astimezone(ZoneInfo(timezone))
+    offset = local.utcoffset()
+    return offset.total_seconds() if offset else 0.0
