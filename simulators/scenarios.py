@@ -189,9 +189,9 @@ def planned(
 
 
 def read_script(path: Path, channels: ChannelTable, seed: int) -> tuple[Event, ...]:
-    """Events of a script: a JSON list of {"kind", "start"}, with "place", "channel", "seconds", "size" if given.
+    """Events of a script: a JSON list of {"kind", "start"}, with "place", "channel", "seconds", "size".
 
-    No file means that nothing happens. Raises InputError with every mistake.
+    What a row leaves out the seed decides. No file means that nothing happens. InputError: every mistake.
     """
     try:
         text = path.read_text(encoding="utf-8")
