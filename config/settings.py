@@ -246,6 +246,18 @@ class Gateway(Settings):
 
     id: Id = Field(description="the gateway's site id")
     secret: SigningSecret = Field(description="the signing secret that both know")
+    heartbeat_s: Annotated[Seconds, Field(gt=0)] = Field(
+        default=60.0, description="time between its heartbeats; after three missed ones it counts as silent"
+    )
+
+
+class Cases(Settings):
+    """How the centre keeps cases."""
+
+    verify_s: Seconds = Field(
+        default=1800.0, description="how long every signal must stay back in band before a case may be closed"
+    )
+    timezone: TimeZone = Field(default="Asia/Shanghai", description="whose hours the page shows")
 
 
 class CentreSettings(Settings):
@@ -254,4 +266,5 @@ class CentreSettings(Settings):
     listen: Listen = Field(default=Listen(), description="where the centre answers")
     store: Store = Field(description="where the centre keeps its facts")
     gateway: list[Gateway] = Field(default=[], description="who may speak to it")
+    cases: Cases = Field(default=Cases(), description="how cases are kept")
     notifier: list[Notifier] = Field(default=[], description="whom the centre tells")

@@ -1,0 +1,145 @@
+"""Daemon: the linkage centre as a process; opens the casebook, listens, and ends tidily when told to."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+
+import uvicorn
+
+from alerts.centre.casebook import Casebook, CasebookFailed
+from alerts.centre.desk import Desk
+from alerts.centre.web import application
+from config.errors import SettingsError
+from config.settings import CentreSettings
+
+log = logging.getLogger(__name__)
+
+OWN_NAME = "centre"  # the source of what the centre itself notices
+GRACE_S = 5  # for requests under way at the end
+SUCCESS, FAILURE = 0, 1
+
+
+def serve(settings: CentreSettings, *, ready: Callable[[str], None] | None = None) -> int:
+    """Run the centre until SIGTERM or SIGINT; the exit code. `ready` gets the page's address once it answers.
+
+    SettingsError when it cannot start: the address is taken, the casebook cannot be used.
+    """
+    if any(gateway.id == OWN_NAME for gateway in settings.gateway):
+        raise SettingsError(f'[[gateway]] id "{OWN_NAME}" is the centre\'s own: choose another')
+    listener = _listen(settings)
+    casebook = _casebook(settings)
+    try:
+        return asyncio.run(_serve(settings, casebook, listener, ready))
+    finally:
+        casebook.close()
+        listener.close()
+
+
+async def _serve(
+    settings: CentreSettings, casebook: Casebook, listener: socket.socket, ready: Callable[[str], None] | None
+) -> int:
+    desk = Desk(
+        casebook,
+        {gateway.id: gateway.heartbeat_s for gateway in settings.gateway},
+        verify_s=settings.cases.verify_s,
+    )
+    desk.load()
+    server = _Server(_configuration(settings, desk), address(settings), ready)
+    loop = asyncio.get_running_loop()
+    failures: list[CasebookFailed] = []
+
+    def stop() -> None:
+        server.should_exit = True
+        desk.stop()
+
+    def failed(failure: CasebookFailed) -> None:
+        log.error("%s", failure)
+        if failure.lasting:
+            failures.append(failure)
+            loop.call_soon_threadsafe(stop)
+
+    casebook.on_failure = failed
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    if threading.current_thread() is threading.main_thread():
+        for signal_ in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signal_, stop)
+    watching = asyncio.create_task(desk.watch_gateways())
+    watching.add_done_callback(lambda task: None if task.cancelled() else stop())
+    await server.serve(sockets=[listener])
+    if watching.done():
+        watching.result()  # it never ends by itself: whatever went wrong is seen
+    watching.cancel()
+    return FAILURE if failures else SUCCESS
+
+
+def address(settings: CentreSettings) -> str:
+    """Where people find the page."""
+    scheme = "https" if settings.listen.certificate else "http"
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.listen.host, settings.listen.host)
+    return f"{scheme}://{host}:{settings.listen.port}/"
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but signals are ours and we hear when it answers."""
+
+    def __init__(self, config: uvicorn.Config, url: str, ready: Callable[[str], None] | None) -> None:
+        super().__init__(config)
+        self._url, self._ready = url, ready
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self._ready is not None:
+            self._ready(self._url)
+
+
+def _configuration(settings: CentreSettings, desk: Desk) -> uvicorn.Config:
+    listen = settings.listen
+    app = application(
+        desk,
+        {gateway.id: gateway.secret.reveal() for gateway in settings.gateway},
+        secure=listen.certificate is not None,
+        timezone=settings.cases.timezone,
+    )
+    return uvicorn.Config(
+        app,
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=GRACE_S,
+        timeout_keep_alive=75,
+        ssl_certfile=listen.certificate,
+        ssl_keyfile=listen.key,
+    )
+
+
+def _listen(settings: CentreSettings) -> socket.socket:
+    listen = settings.listen
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    try:
+        return socket.create_server((listen.host, listen.port), family=family, backlog=512)
+    except OSError as error:
+        raise SettingsError(
+            f"[listen] cannot listen on {listen.host}:{listen.port}: {error.strerror or error}"
+        ) from error
+
+
+def _casebook(settings: CentreSettings) -> Casebook:
+    casebook = Casebook(settings.store.path)
+    try:
+        casebook.open()
+    except (OSError, sqlite3.Error) as error:
+        raise SettingsError(
+            f"[store] path: {settings.store.path} cannot be used as a casebook: {error}"
+        ) from error
+    return casebook

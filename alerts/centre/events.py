@@ -1,0 +1,146 @@
+"""Events: what comes over the wire and what the casebook holds; every mistake named by its field."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+GATEWAY_SOURCE = "urn:watchline:"  # followed by the site id
+CENTRE_SOURCE = "urn:watchline:centre"  # what the centre itself notices, such as a silent gateway
+STAFF_SOURCE = "urn:watchline:centre:staff"  # what people do: acts on cases, logins, accounts
+
+ALERT = "city.linkage.alert."
+CASE = "city.linkage.case."
+SESSION = "city.linkage.session."
+ACCOUNT = "city.linkage.account."
+HEARTBEAT = "city.linkage.node.heartbeat.v1"
+CONFIRMED = "city.linkage.command.confirmed.v1"
+
+Grade = Literal["P1", "P2", "P3", "P4"]
+Id = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9._:@-]+$")]
+Word = Annotated[str, Meta(max_length=200)]
+Text = Annotated[str, Meta(max_length=4000)]
+Moment = Annotated[datetime, Meta(tz=True)]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class BadBatch(Exception):
+    """A batch that cannot be used; the text names the event and the field."""
+
+
+class Times(Struct, frozen=True):
+    """When it happened and when it was noticed, in the gateway's stream time."""
+
+    event: Moment
+    detected: Moment
+
+
+class Change(Struct, frozen=True):
+    """The `data` of an alert change (domain facts §14); what is not named here is not read."""
+
+    alert_id: Id
+    incident: Id
+    seq: Annotated[int, Meta(ge=0)]
+    state: Word
+    grade: Grade
+    kind: Word
+    place: Word
+    because: Text
+    t: Times
+    notify: bool = False
+    warmup: bool = False
+    occurrence: int = 1
+    medium: Word = ""
+    channel: Word = ""
+    tier: Word = ""
+    owner: Word = ""
+    advice: Text = ""
+    actor: Word = ""
+    reason: Text = ""
+    rule: Any = None
+    numbers: dict[str, float] = {}
+    observed: dict[str, Any] | None = None
+    plot: Any = None
+    shelved_until: Moment | None = None
+
+
+class Confirmation(Struct, frozen=True):
+    """The `data` of a confirmed command."""
+
+    command: Id
+    result: Literal["applied", "refused"]
+    reason: Text = ""
+
+
+class Event(Struct, frozen=True):
+    """A CloudEvents 1.0 envelope; `data` is read by its type."""
+
+    specversion: Literal["1.0"]
+    id: Id
+    source: Word
+    type: Word
+    time: Moment | None = None
+    data: Raw = Raw(b"{}")
+
+
+class Fact(Struct, frozen=True):
+    """One line of the casebook: an event as it was received; `number` is its place."""
+
+    number: int
+    received_ns: int
+    source: str
+    id: str
+    type: str
+    incident: str  # "<gateway>/<incident>" where it is about one, else ""
+    data: bytes  # JSON
+
+
+def read_batch(body: bytes, source: str) -> list[Event]:
+    """The events of a gateway's POST, checked down to their fields; BadBatch names the first mistake."""
+    events: list[Event] = _decode(body, list[Event], "")
+    for index, event in enumerate(events):
+        if event.source != source:
+            raise BadBatch(f"[{index}].source: must be {source}, got {event.source[:80]}")
+        if event.type.startswith(ALERT):
+            _decode(bytes(event.data), Change, f"[{index}].data")
+        elif event.type == CONFIRMED:
+            _decode(bytes(event.data), Confirmation, f"[{index}].data")
+    return events
+
+
+def change_of(fact: Fact) -> Change:
+    """The alert change that a fact holds."""
+    return msgspec.json.decode(fact.data, type=Change)
+
+
+def without_vitals(data: bytes) -> bytes:
+    """An alert's data as it may be stored: of a wristband no value, number or plot, whoever sent it."""
+    members = msgspec.json.decode(data)
+    if members.get("medium") != "wristband":
+        return data
+    kept = {name: value for name, value in members.items() if name not in ("observed", "numbers", "plot")}
+    return msgspec.json.encode(kept)
+
+
+def nanoseconds(moment: datetime) -> int:
+    """UTC nanoseconds since 1970 of an aware datetime, exact to the microsecond."""
+    return (moment - _EPOCH) // _MICROSECOND * 1000
+
+
+def site_of(source: str) -> str:
+    """The site id inside a gateway's CloudEvents source."""
+    return source.removeprefix(GATEWAY_SOURCE)
+
+
+def _decode(body: bytes, shape: Any, where: str) -> Any:
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except msgspec.ValidationError as error:
+        problem, _, path = str(error).partition(" - at `$")
+        place = where + path.rstrip("`")
+        raise BadBatch(f"{place}: {problem}" if place else problem) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadBatch(f"{where or 'body'}: not JSON: {error}") from error

@@ -1,0 +1,277 @@
+"""Sight: incidents turned into what a page shows, in one language and time zone; no request and no HTML."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from alerts.centre.acts import SHELF_CAP_S
+from alerts.centre.cases import Act, Alarm, Incident, Stage, Told, Waiting, timeline, waiting_for
+from alerts.centre.desk import Desk, Gateway
+from alerts.centre.plots import draw, series_of
+from alerts.centre.words import Words
+
+SECOND_NS = 1_000_000_000
+LATE_S = 60  # received this much later than noticed: said so
+ACK_DUE_S = {"P1": 120, "P2": 300, "P3": 900, "P4": 3600}  # domain facts §12 (a design choice there)
+CERTAINTY = {"P1": "Observed", "P2": "Likely", "P3": "Likely", "P4": "Possible"}  # domain facts §11
+SHELVES_S = (900, 3600, 4 * 3600, 8 * 3600)
+TIMELINE_MOST = 200
+
+
+@dataclass(frozen=True)
+class Eye:
+    """Who is looking: language, time zone, and what time it is."""
+
+    words: Words
+    timezone: ZoneInfo
+    now_ns: int
+
+    def clock(self, time_ns: int) -> str:
+        """Hours, minutes and seconds; the date too when it is not today's."""
+        moment = datetime.fromtimestamp(time_ns // SECOND_NS, self.timezone)
+        today = datetime.fromtimestamp(self.now_ns // SECOND_NS, self.timezone).date()
+        return f"{moment:%H:%M:%S}" if moment.date() == today else f"{moment:%Y-%m-%d %H:%M:%S}"
+
+    def iso(self, time_ns: int) -> str:
+        return datetime.fromtimestamp(time_ns // SECOND_NS, self.timezone).isoformat()
+
+    def ago(self, time_ns: int) -> str:
+        return self.words("ago", time=self.words.span((self.now_ns - time_ns) / SECOND_NS))
+
+
+def card(incident: Incident, desk: Desk, eye: Eye) -> dict[str, Any]:
+    """What the list shows of an incident."""
+    lead, words = incident.lead.now, eye.words
+    stage, quiet = incident.stage, incident.quiet
+    shown = ("information" if incident.open else "over") if quiet else str(stage)
+    due_ns = _due_ns(incident)
+    waits = stage is Stage.RECEIVED and not quiet
+    return {
+        "key": incident.key,
+        "grade": incident.grade,
+        "grade_word": words.of("grade", incident.grade),
+        "title": words.kind(lead.medium, lead.kind),
+        "kind": lead.kind,
+        "medium": words.of("medium", lead.medium),
+        "place": lead.place,
+        "places": len({alarm.now.place for alarm in incident.alarms.values()}),
+        "because": lead.because,
+        "since": eye.clock(incident.since_ns),
+        "since_iso": eye.iso(incident.since_ns),
+        "ago": eye.ago(incident.since_ns),
+        "stage": shown,
+        "stage_word": words.of("stage", shown),
+        "acked_by": _acked_by(incident),
+        "may_acknowledge": waits,
+        "due_iso": eye.iso(due_ns) if waits and incident.open else "",
+        "due": eye.clock(due_ns),
+        "overdue": waits and due_ns < eye.now_ns,
+        "in_band": incident.in_band,
+        "state_word": words.of("state", lead.state),
+        "shelved": _shelved(incident, eye),
+        "learning": incident.learning,
+        "seen": incident.known,
+        "open": incident.open,
+    }
+
+
+def whole(incident: Incident, desk: Desk, eye: Eye) -> dict[str, Any]:
+    """What the page of one incident shows."""
+    lead, words = incident.lead.now, eye.words
+    waiting = waiting_for(incident, eye.now_ns, desk.verify_ns, desk.silent(incident.gateway))
+    cap_s = (
+        0 if incident.gateway == "centre" else min(SHELF_CAP_S[a.now.grade] for a in incident.alarms.values())
+    )
+    case_open = incident.stage is not Stage.CLOSED and not incident.quiet
+    return {
+        **card(incident, desk, eye),
+        "gateway": incident.gateway,
+        "first_seen": eye.clock(min(alarm.first.detected_ns for alarm in incident.alarms.values())),
+        "sure": words.of("sure", CERTAINTY[incident.grade]),
+        "score": _score(lead.medium, lead.numbers),
+        "figures": _figures(lead.medium, lead.observed, lead.numbers),
+        "tier": words.of("tier", lead.tier),
+        "owner": words.of("owner", lead.owner) if lead.owner else "",
+        "first": words.of("first", incident.grade),
+        "advice": words.advice(lead.medium, lead.kind, lead.advice),
+        "plots": _plots(incident, eye),
+        "wristband": lead.medium == "wristband",
+        "alarms": [_alarm(alarm, eye) for alarm in _by_gravity(incident)],
+        "timeline": [_line(line, incident, desk, eye) for line in timeline(incident)[:TIMELINE_MOST]],
+        "waiting": [_waiting(one, eye) for one in waiting],
+        "case_open": case_open,
+        "may_close": case_open and not waiting,
+        "may_confirm": case_open,
+        "may_reset": case_open and bool(incident.latched) and incident.stage is not Stage.RECEIVED,
+        "shelves": [(seconds, words.span(seconds)) for seconds in SHELVES_S if seconds <= cap_s],
+        "p1": incident.grade == "P1",
+        "may_shelve": case_open and cap_s > 0 and not incident.in_band and _shelved(incident, eye) == "",
+        "may_unshelve": case_open and any(a.shelved_until_ns is not None for a in incident.alarms.values()),
+    }
+
+
+def gateway_line(gateway: Gateway, desk: Desk, eye: Eye) -> dict[str, Any]:
+    """How one gateway is doing."""
+    state = "never_heard" if not gateway.heard_ns else "silent" if desk.silent(gateway.id) else "well"
+    if state == "well" and gateway.learning:
+        state = "learning"
+    figures = {
+        k: v
+        for k, v in (gateway.heartbeat or {}).items()
+        if isinstance(v, int | float) and not isinstance(v, bool)
+    }
+    return {
+        "id": gateway.id,
+        "state": state,
+        "state_word": eye.words(state),
+        "heard": eye.clock(gateway.heard_ns) if gateway.heard_ns else "",
+        "heard_iso": eye.iso(gateway.heard_ns) if gateway.heard_ns else "",
+        "ago": eye.ago(gateway.heard_ns) if gateway.heard_ns else "",
+        "pending": len(desk.board.pending(gateway.id)),
+        "figures": sorted(figures.items())[:20],
+    }
+
+
+def audit_line(type: str, body: Mapping[str, Any], incident: str, at_ns: int, eye: Eye) -> dict[str, Any]:
+    """One line of the audit log."""
+    word = type.removeprefix("city.linkage.").removeprefix("case.").removesuffix(".v1")
+    details = [
+        str(body[name]) for name in ("outcome", "reason", "note", "account", "address") if body.get(name)
+    ]
+    return {
+        "at": eye.clock(at_ns),
+        "who": str(body.get("actor", "")),
+        "what": eye.words.of("act", word),
+        "incident": incident,
+        "details": " · ".join(details),
+    }
+
+
+def _by_gravity(incident: Incident) -> Sequence[Alarm]:
+    return sorted(incident.alarms.values(), key=lambda a: (a.in_band, a.now.grade, a.first.detected_ns, a.id))
+
+
+def _due_ns(incident: Incident) -> int:
+    """When someone must have acknowledged: counted from the newest change that called people."""
+    called = [t for a in incident.alarms.values() for t in a.told.values() if t.number == incident.armed]
+    return called[0].received_ns + ACK_DUE_S[incident.grade] * SECOND_NS
+
+
+def _acked_by(incident: Incident) -> str:
+    act = incident.last_act("acknowledged") or incident.last_act("confirmed")
+    if act:
+        return act.actor
+    told = incident.acknowledged_at_gateway
+    return told.change.actor if told else ""
+
+
+def _shelved(incident: Incident, eye: Eye) -> str:
+    until_ns = incident.shelved_until_ns
+    if until_ns is None:
+        return ""
+    return eye.words("shelved_until", time=eye.clock(until_ns)) if until_ns else eye.words("shelved")
+
+
+def _score(medium: str, numbers: Mapping[str, float]) -> str:
+    score = numbers.get("score")
+    return "" if medium == "wristband" or score is None else f"{score:.2f}"
+
+
+def _figures(
+    medium: str, observed: Mapping[str, Any] | None, numbers: Mapping[str, float]
+) -> list[tuple[str, str]]:
+    if medium == "wristband":
+        return []
+    figures = []
+    if observed and isinstance(observed.get("value"), int | float):
+        unit = str(observed.get("unit", ""))
+        figures.append(("value", f"{observed['value']:.6g} {unit}"))
+        if isinstance(observed.get("limit"), int | float):
+            figures.append(("limit", f"{observed.get('op', '')} {observed['limit']:.6g} {unit}".strip()))
+    return figures + [(name, f"{value:.6g}") for name, value in sorted(numbers.items())]
+
+
+def _plots(incident: Incident, eye: Eye) -> list[str]:
+    """Up to three drawings; of a wristband none."""
+    drawings: list[str] = []
+    for alarm in _by_gravity(incident):
+        if alarm.now.medium == "wristband" or len(drawings) == 3:
+            continue
+        series = series_of(alarm.plot)
+        if series is not None:
+            title = eye.words("plot_title", place=alarm.now.channel or alarm.now.place)
+            drawings.append(draw(series, eye.timezone, title))
+    return drawings
+
+
+def _alarm(alarm: Alarm, eye: Eye) -> dict[str, Any]:
+    change = alarm.now
+    return {
+        "title": eye.words.kind(change.medium, change.kind),
+        "grade": change.grade,
+        "place": change.channel or change.place,
+        "state_word": eye.words.of("state", change.state),
+        "in_band": alarm.in_band,
+        "because": change.because,
+    }
+
+
+def _line(line: Any, incident: Incident, desk: Desk, eye: Eye) -> dict[str, Any]:
+    shown = {"at": eye.clock(line.at_ns), "iso": eye.iso(line.at_ns), "late": "", "commands": []}
+    if line.act is not None:
+        return {**shown, **_act_line(line.act, desk, eye)}
+    return {**shown, **_told_line(line.told, eye)}
+
+
+def _told_line(told: Told, eye: Eye) -> dict[str, Any]:
+    change = told.change
+    late = told.received_ns - told.detected_ns > LATE_S * SECOND_NS
+    actor = change.actor if change.actor not in ("", "gateway") else ""
+    return {
+        "who": actor,
+        "what": eye.words.of("change", told.type),
+        "grade": change.grade,
+        "text": change.reason or change.because,
+        "place": change.channel or change.place,
+        "late": eye.words("received_late", time=eye.clock(told.received_ns)) if late else "",
+    }
+
+
+def _act_line(act: Act, desk: Desk, eye: Eye) -> dict[str, Any]:
+    words = eye.words
+    texts = []
+    if "outcome" in act.body:
+        texts.append(words.of("outcome", act.body["outcome"]))
+    if "seconds" in act.body:
+        texts.append(words.span(act.body["seconds"]))
+    if act.body.get("one_shot"):
+        texts.append(words("one_shot"))
+    texts += [act.body[name] for name in ("reason", "note") if act.body.get(name)]
+    commands = []
+    for id in desk.board.commands_of(act):
+        result = desk.board.result_of(id)
+        if result is None:
+            commands.append(("waiting", words("command_waiting")))
+        elif result.result == "applied":
+            commands.append(("applied", words("command_applied")))
+        else:
+            commands.append(("refused", words("command_refused", reason=result.reason)))
+    return {
+        "who": act.actor,
+        "what": words.of("act", act.kind),
+        "grade": "",
+        "text": " · ".join(texts),
+        "place": "",
+        "commands": commands,
+    }
+
+
+def _waiting(one: Waiting, eye: Eye) -> dict[str, Any]:
+    words = eye.words
+    if one.what == "window" and one.until_ns is not None:
+        left = words.span((one.until_ns - eye.now_ns) / SECOND_NS)
+        return {"what": "window", "text": words("window", time=eye.clock(one.until_ns), left=left)}
+    key = {"gateway": "gateway_wait", "reset": "reset_wait"}.get(one.what, one.what)
+    return {"what": one.what, "text": words(key, count=one.alarms)}
