@@ -41,7 +41,7 @@ _DURATION = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0,
 
 def seconds(text: str) -> float:
     """A duration as people write it: "500ms", "5s", "15m", "2h", "3d", "1w", or "5", which is seconds."""
-    written = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text)
+    written = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)\s*", text)
     if written is None or written[2] not in _DURATION:
         raise ValueError('must be seconds as a number, or a text such as "500ms", "5s", "15m", "2h", "3d"')
     return float(written[1]) * _DURATION[written[2]]

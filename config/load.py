@@ -3,11 +3,12 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from config import kinds
-from config.channels import ChannelTable, Link
+from config.channels import ChannelTable, Link, Planned
 from config.errors import SettingsError
 from config.forms import at_place, fill
 from config.lists import read_channels, read_context, read_links
@@ -15,6 +16,7 @@ from config.settings import CentreSettings, Entry, GatewaySettings, Notifier, Se
 from config.tomlfile import Place, TomlFile, in_file_order, read_toml
 
 __all__ = [
+    "SiteFiles",
     "is_centre",
     "read_centre",
     "read_channels",
@@ -22,9 +24,11 @@ __all__ = [
     "read_gateway",
     "read_links",
     "read_settings",
+    "read_site",
     "settings_hash",
 ]
 
+T = TypeVar("T")
 S = TypeVar("S", GatewaySettings, CentreSettings)
 _ENTRIES: Mapping[str, type[Entry]] = {"source": Source, "watching": Watching, "notifier": Notifier}
 
@@ -37,6 +41,93 @@ def read_gateway(path: Path) -> GatewaySettings:
 def read_centre(path: Path) -> CentreSettings:
     """centre.toml; SettingsError lists every mistake."""
     return _read(CentreSettings, read_toml(path))
+
+
+@dataclass(frozen=True)
+class SiteFiles:
+    """A gateway's settings and all that they name, read and fitting each other."""
+
+    settings: GatewaySettings
+    channels: ChannelTable
+    links: tuple[Link, ...]
+    planned: tuple[Planned, ...]
+    sources: tuple[Any, ...]  # built, in the order of the file
+    warnings: tuple[str, ...]
+
+    @property
+    def hash(self) -> str:
+        return settings_hash(self.settings, self.channels, self.links)
+
+
+def read_site(path: Path) -> SiteFiles:
+    """gateway.toml and the lists that it names; SettingsError lists the mistakes of all of them at once."""
+    file = read_toml(path)
+    mistakes: list[str] = []
+    warnings: list[str] = []
+    settings = _attempt(mistakes, lambda: _read(GatewaySettings, file))
+    channels = _listed(file, "channels", mistakes, warnings, read_channels)
+    links: tuple[Link, ...] | None = ()
+    planned: tuple[Planned, ...] | None = ()
+    if channels is not None:
+        table = channels
+        links = _listed(file, "links", mistakes, warnings, lambda where: read_links(where, table))
+        planned = _listed(file, "context", mistakes, warnings, lambda where: read_context(where, table))
+    sources: list[Any] = []
+    if settings is not None and channels is not None:
+        sources = _sources(settings, channels, mistakes)
+        warnings += [
+            f'{watching.where}.channels: no channel fits "{watching.channels}"'
+            for watching in settings.watching
+            if not len(channels.matching(watching.channels))
+        ]
+    if mistakes or settings is None or channels is None:
+        raise SettingsError(mistakes)
+    return SiteFiles(settings, channels, links or (), planned or (), tuple(sources), tuple(warnings))
+
+
+def _attempt(mistakes: list[str], read: Callable[[], T]) -> T | None:
+    try:
+        return read()
+    except SettingsError as error:
+        mistakes += error.mistakes
+        return None
+
+
+def _listed(
+    file: TomlFile,
+    key: str,
+    mistakes: list[str],
+    warnings: list[str],
+    read: Callable[[Path], tuple[T, list[str]]],
+) -> T | None:
+    """A list that `[site]` names; read also where other settings are wrong, so that all is said at once."""
+    site = file.data.get("site")
+    name = site.get(key) if isinstance(site, Mapping) else None
+    if not isinstance(name, str):
+        return None
+    path = file.path.parent / Path(name).expanduser()
+    if not path.is_file():
+        mistakes.append(file.mistake(("site", key), f"there is no file {path}"))
+        return None
+    found = _attempt(mistakes, lambda: read(path))
+    if found is None:
+        return None
+    warnings += found[1]
+    return found[0]
+
+
+def _sources(settings: GatewaySettings, channels: ChannelTable, mistakes: list[str]) -> list[Any]:
+    """The sources, each asked whether its points fit the channels."""
+    sources = []
+    for entry in settings.source:
+        source = entry.build()
+        sources.append(source)
+        if hasattr(source, "check"):
+            try:
+                source.check(channels)
+            except SettingsError as error:
+                mistakes += [f"{entry.where}: {mistake}" for mistake in error.mistakes]
+    return sources
 
 
 def read_settings(path: Path) -> GatewaySettings | CentreSettings:

@@ -87,7 +87,7 @@ def read_toml(path: Path) -> TomlFile:
 
 
 def shown(value: Any, limit: int = 60) -> str:
-    """A value as the user wrote it, more or less: texts in quotes, cut where long, without an address' password."""
+    """A value about as it was written: text in quotes, cut where long, an address without its password."""
     if isinstance(value, bool):
         return "true" if value else "false"
     text = f'"{value}"' if isinstance(value, str) else str(value)

@@ -1,0 +1,199 @@
+"""Check: read settings, report every mistake at once, tell the expected alarm load; starts nothing."""
+
+import argparse
+import json
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from config.channels import ChannelTable
+from config.errors import SettingsError
+
+HELP = "read settings and report every mistake and the expected alarm load; starts nothing"
+EXAMPLE = "watchline check gateway.toml centre.toml"
+OPERATOR_ALARMS_PER_DAY = 144.0  # IEC 62682:2014: what one operator bears
+MOST_SHOWN = 8  # channels named in a warning
+
+
+@dataclass
+class Verdict:
+    """What is to be said about one file."""
+
+    file: str
+    role: str = "gateway"
+    mistakes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="gateway.toml or centre.toml")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    verdicts = [_verdict(path) for path in args.files]
+    mistakes = [mistake for verdict in verdicts for mistake in verdict.mistakes]
+    if args.json:
+        print(json.dumps({"ok": not mistakes, "files": [vars(verdict) for verdict in verdicts]}, indent=2))
+        return 2 if mistakes else 0
+    for verdict in verdicts:
+        for warning in verdict.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        if not verdict.mistakes:
+            print("\n".join(_lines(verdict)))
+    if mistakes:
+        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        raise SettingsError([*mistakes, f"{count}; nothing was started"])
+    return 0
+
+
+def _verdict(path: Path) -> Verdict:
+    from config.load import is_centre, read_centre
+    from config.tomlfile import read_toml
+
+    verdict = Verdict(str(path))
+    try:
+        if is_centre(read_toml(path).data):
+            verdict.role = "centre"
+            centre = read_centre(path)
+            verdict.summary = {
+                "listen": f"{centre.listen.host}:{centre.listen.port}",
+                "store": str(centre.store.path),
+                "gateways": [gateway.id for gateway in centre.gateway],
+                "notifiers": [notifier.label for notifier in centre.notifier],
+            }
+            if not centre.gateway:
+                verdict.warnings.append(f"{path.name}: no [[gateway]]: nobody may speak to this centre")
+        else:
+            _judge_gateway(path, verdict)
+    except SettingsError as error:
+        verdict.mistakes += error.mistakes
+    return verdict
+
+
+def _judge_gateway(path: Path, verdict: Verdict) -> None:
+    from config.load import read_site
+
+    site = read_site(path)
+    settings, channels = site.settings, site.channels
+    verdict.warnings += site.warnings
+    _judge_sources(path, site, verdict)
+    if settings.influxdb and not settings.influxdb.wristband_bucket and channels.is_wristband.any():
+        verdict.warnings.append(
+            f"{path.name}: influxdb has no wristband_bucket: wristband readings are withheld from InfluxDB"
+        )
+    if settings.centre is None and not settings.notifier:
+        verdict.warnings.append(f"{path.name}: neither [centre] nor [[notifier]]: alerts are told to nobody")
+    rules = expected_alarms(channels, settings.watching, settings.site.timezone)
+    total = sum(per_day for _, _, per_day in rules)
+    verdict.summary = {
+        "site": settings.site.id,
+        "settings_hash": site.hash,
+        "channels": dict(Counter(channels.medium)),
+        "links": len(site.links),
+        "planned": len(site.planned),
+        "sources": dict(Counter(entry.kind for entry in settings.source)),
+        "watchings": len(settings.watching),
+        "notifiers": [notifier.label for notifier in settings.notifier],
+        "influxdb": settings.influxdb.url if settings.influxdb else None,
+        "archive": str(settings.archive.folder) if settings.archive else None,
+        "centre": settings.centre.url if settings.centre else None,
+        "expected_false_alarms_per_day": total,
+        "expected_by_rule": [
+            {"rule": rule, "channels": count, "per_day": per_day} for rule, count, per_day in rules
+        ],
+        "operator_budget_per_day": OPERATOR_ALARMS_PER_DAY,
+    }
+    if total > OPERATOR_ALARMS_PER_DAY:
+        worst = max(rules, key=lambda rule: rule[2])[0]
+        verdict.warnings.append(
+            f"{path.name}: {total:.0f} false alarms a day are more than one operator bears "
+            f"({OPERATOR_ALARMS_PER_DAY:.0f}); most come from rule {worst}"
+        )
+
+
+def _judge_sources(path: Path, site: Any, verdict: Verdict) -> None:
+    """Which points feed no channel, which channels are fed by nobody or by two."""
+    channels = site.channels
+    fed_by = np.zeros(len(channels), dtype=np.int64)
+    for entry, source in zip(site.settings.source, site.sources):
+        fed, idle = feeding(source, channels)
+        fed_by[fed] += 1
+        if idle:
+            verdict.warnings.append(
+                f"{entry.where}: {_some(idle)}: no such channel, so these points are not read"
+            )
+    for number in np.flatnonzero(fed_by > 1):
+        verdict.mistakes.append(
+            f"{path.name}: channel {channels.ids[number]} is fed by two sources; keep one"
+        )
+    unfed = [channels.ids[number] for number in np.flatnonzero(fed_by == 0)]
+    if unfed:
+        verdict.warnings.append(f"{path.name}: no source feeds {_some(unfed)}")
+
+
+def feeding(source: Any, channels: ChannelTable) -> tuple[list[int], list[str]]:
+    """Numbers of the channels that a source feeds, and those ids that its points would feed but nobody lists.
+
+    A source that names its place feeds `<place>.<point>`; one that serves many devices, `<device>.<point>`.
+    """
+    profile = getattr(source, "profile", None)
+    place = getattr(source, "place", None)
+    points = [point.name for point in profile.points] if profile is not None else []
+    if place is not None:
+        ids = [f"{place}.{point}" for point in points]
+        return (
+            [channels.number[id] for id in ids if id in channels.number],
+            [id for id in ids if id not in channels.number],
+        )
+    endings = tuple(f".{point}" for point in points)
+    return [number for number, id in enumerate(channels.ids) if id.endswith(endings)] if endings else [], []
+
+
+def expected_alarms(channels: ChannelTable, watchings: Any, timezone: str) -> list[tuple[str, int, float]]:
+    """(rule, channels, false alarms a day) of the detectors as set, by their own reckoning."""
+    from zoneinfo import ZoneInfo
+
+    from detectors.bank import Bank
+    from ingest.window import Window
+
+    grids = [(grid.period_s, grid.channels) for grid in Window(channels).grids]
+    return list(Bank(channels, grids, watchings, ZoneInfo(timezone)).expected_alarms_per_day())
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:MOST_SHOWN])
+    return shown if len(names) <= MOST_SHOWN else f"{shown} and {len(names) - MOST_SHOWN} more"
+
+
+def _lines(verdict: Verdict) -> list[str]:
+    told = verdict.summary
+    if verdict.role == "centre":
+        return [
+            f"{verdict.file}: settings of a centre, no mistakes",
+            f"  answers at     {told['listen']}",
+            f"  casebook       {told['store']}",
+            f"  gateways       {', '.join(told['gateways']) or 'none'}",
+            f"  notifiers      {', '.join(told['notifiers']) or 'none'}",
+        ]
+    total, budget = told["expected_false_alarms_per_day"], told["operator_budget_per_day"]
+    share = f"{total / budget:.1%} of the {budget:.0f} that one bears"
+    return [
+        f"{verdict.file}: settings of gateway {told['site']}, no mistakes",
+        f"  channels       {sum(told['channels'].values())} ({_counted(told['channels'])})",
+        f"  sources        {_counted(told['sources']) or 'none'}",
+        f"  links          {told['links']}, announced works and holidays {told['planned']}",
+        f"  InfluxDB       {told['influxdb'] or 'none'}",
+        f"  archive        {told['archive'] or 'none'}",
+        f"  tells          {', '.join(filter(None, [told['centre'], *told['notifiers']])) or 'nobody'}",
+        f"  false alarms   {total:.2f} expected per operator-day, {share}",
+    ]
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
