@@ -1,4 +1,4 @@
-"""Defaults: levels, delays, deadbands and noise of each quantity, from `defaults.toml`, in a channel's own unit."""
+"""Defaults: levels, delays and noise of each quantity, from `defaults.toml`, in the unit of a channel."""
 
 import tomllib
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ class Level:
     kind: str  # what crossing it means, in the words of grades.toml; "" = ask the evidence
     severity: Severity
     on_delay_s: float  # 0 where the channel is slower than that: then on_samples alone counts
-    off_delay_s: float  # at least one period, so that one calm reading ends nothing
+    off_delay_s: float  # at least half a period, so that one calm reading ends nothing
     on_samples: int
     latching: bool = False
     life_safety: bool = False  # pages even when it arrives late; no verdict "sensor fault" mutes it
@@ -219,7 +219,7 @@ def _level(
         kind=level.kind,
         severity=level.severity,
         on_delay_s=0.0 if channel.period_s >= on_delay_s else on_delay_s,
-        off_delay_s=max(off_delay_s, channel.period_s) if off_delay_s > 0 else 0.0,
+        off_delay_s=max(off_delay_s, channel.period_s / 2) if off_delay_s > 0 else 0.0,
         on_samples=delays.on_samples if level.on_samples is None else level.on_samples,
         latching=level.latching,
         life_safety=level.life_safety,
