@@ -1,0 +1,196 @@
+"""Belief: what is believed to have happened, from all that is strange in an incident, as a table to read.
+
+A *sign* is a quantity and its direction, such as `pressure-` or `flow+`; with a word behind it, it also says
+how: `pressure- suddenly` (a jump), `flow+ slowly` (a drift or a changed rhythm), `voltage- gone` (nearly
+zero). The first pattern of the medium whose signs are all there is believed, and its reason is told.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from config.grades import FAULT
+
+SUDDEN = ("jump", "step", "shift")
+SLOW = ("drift", "rhythm", "night", "trend")
+WEAK = frozenset({"", "limit", "unknown"})
+"""Kinds that a detector gives when it knows only that something is out of order; evidence may say more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clue:
+    """One strange channel of an incident."""
+
+    medium: str
+    place: str
+    quantity: str
+    direction: int  # +1 high or rising, -1 low or falling, 0 neither
+    rule: str
+    kind: str  # what the detector itself says, "" = ask the evidence
+    gone: bool = False  # the value is nearly zero where it should not be
+
+    def signs(self) -> set[str]:
+        """`pressure-`, `pressure- suddenly` …"""
+        sign = self.quantity + {1: "+", -1: "-"}.get(self.direction, "")
+        words = {sign}
+        if self.rule.startswith(SUDDEN):
+            words.add(f"{sign} suddenly")
+        if self.rule.startswith(SLOW):
+            words.add(f"{sign} slowly")
+        if self.gone:
+            words.add(f"{sign} gone")
+        return words
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Signs that together mean a kind. `places`: at so many at least; `share`: of the site's channels."""
+
+    medium: str
+    kind: str
+    signs: tuple[str, ...]
+    reason: str
+    places: int = 1
+    share: float = 0.0  # of all channels of the first sign's quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """The kind, and the plain reason why (empty where the detector's own word is all there is)."""
+
+    kind: str
+    reason: str
+
+
+PATTERNS: tuple[Pattern, ...] = (
+    # water
+    Pattern("water", "pump_trip", ("pump_state-",), "the pump stopped"),
+    Pattern("water", "burst", ("pressure-", "flow+ suddenly"), "flow rose suddenly while pressure fell"),
+    Pattern("water", "burst", ("pressure- suddenly", "flow+"), "pressure fell suddenly while flow rose"),
+    Pattern("water", "pump_trip", ("pressure- suddenly", "flow-"), "pressure and flow fell together"),
+    Pattern("water", "pump_trip", ("pressure- suddenly",), "pressure fell all over the site", 3, 0.8),
+    Pattern("water", "burst", ("pressure- suddenly",), "pressure fell suddenly"),
+    Pattern("water", "burst", ("flow+ suddenly",), "flow rose suddenly"),
+    Pattern("water", "burst", ("pressure-", "trench_water+"), "pressure fell and water appeared"),
+    Pattern("water", "contamination", ("turbidity+",), "the water turned cloudy"),
+    Pattern("water", "contamination", ("chlorine-",), "chlorine was used up"),
+    Pattern("water", "contamination", ("chlorine+",), "too much chlorine"),
+    Pattern("water", "contamination", ("conductivity+",), "foreign salts in the water"),
+    Pattern("water", "contamination", ("ph+",), "the water turned alkaline"),
+    Pattern("water", "contamination", ("ph-",), "the water turned acid"),
+    Pattern("water", "tank_overflow", ("level+",), "the tank kept filling"),
+    Pattern("water", "freeze", ("temperature-",), "the pipe grew cold"),
+    Pattern("water", "slow_leak", ("flow+",), "more flow than usual for this hour"),
+    Pattern("water", "slow_leak", ("leak_noise+",), "the noise of a leak"),
+    Pattern("water", "slow_leak", ("pressure- slowly",), "pressure fell slowly"),
+    Pattern("water", "low_pressure", ("pressure-",), "pressure is low"),
+    Pattern("water", "low_pressure", ("level-",), "the tank runs empty"),
+    # gas
+    Pattern(
+        "gas", "third_party_damage", ("pressure-", "flow+ suddenly"), "flow rose suddenly while pressure fell"
+    ),
+    Pattern(
+        "gas", "third_party_damage", ("pressure- suddenly", "flow+"), "pressure fell suddenly while flow rose"
+    ),
+    Pattern(
+        "gas", "third_party_damage", ("pressure- suddenly", "ch4+"), "pressure fell suddenly and gas escaped"
+    ),
+    Pattern("gas", "third_party_damage", ("flow+ suddenly", "ch4+"), "flow rose suddenly and gas escaped"),
+    Pattern("gas", "valve_misclosure", ("valve_state-",), "a valve was closed"),
+    Pattern(
+        "gas", "valve_misclosure", ("pressure-", "flow- suddenly"), "flow stopped and pressure fell behind it"
+    ),
+    Pattern(
+        "gas", "third_party_damage", ("pressure- suddenly",), "pressure fell suddenly at several places", 2
+    ),
+    Pattern("gas", "slow_leak", ("ch4+", "flow+"), "gas gathered while flow rose"),
+    Pattern("gas", "slow_leak", ("ch4+", "pressure-"), "gas gathered while pressure fell"),
+    Pattern("gas", "slow_leak", ("ch4+ slowly",), "gas gathered slowly"),
+    Pattern("gas", "well_gas", ("ch4+",), "gas gathered at one place"),
+    Pattern("gas", "well_gas", ("co+",), "carbon monoxide gathered"),
+    Pattern("gas", "well_gas", ("o2-",), "oxygen was displaced"),
+    Pattern("gas", "regulator_overpressure", ("pressure+",), "pressure rose behind the regulator"),
+    Pattern("gas", "third_party_damage", ("flow+ suddenly",), "flow rose suddenly"),
+    Pattern("gas", "regulator_underpressure", ("pressure-",), "pressure fell here alone"),
+    Pattern("gas", "slow_leak", ("flow+",), "more flow than usual for this hour"),
+    Pattern("gas", "valve_misclosure", ("flow- suddenly",), "flow stopped"),
+    # power
+    Pattern(
+        "power", "transformer_outage", ("voltage- gone", "transformer_load-"), "the transformer went dead"
+    ),
+    Pattern("power", "transformer_outage", ("voltage- gone",), "all voltages of the site are gone", 3, 0.8),
+    Pattern("power", "feeder_outage", ("voltage- gone",), "the voltage is gone"),
+    Pattern("power", "feeder_outage", ("voltage_min- gone", "current-"), "voltage and current are gone"),
+    Pattern("power", "joint_overheat", ("joint_temperature+",), "the joint is hotter than its load explains"),
+    Pattern("power", "trench_flood", ("trench_water+",), "water stands in the trench"),
+    Pattern("power", "earth_fault", ("leakage_current+",), "current leaks to earth"),
+    Pattern("power", "partial_discharge", ("partial_discharge+",), "the insulation discharges"),
+    Pattern("power", "frequency_deviation", ("frequency+",), "the frequency is high"),
+    Pattern("power", "frequency_deviation", ("frequency-",), "the frequency is low"),
+    Pattern("power", "voltage_sag", ("voltage_min-",), "the voltage dipped for a moment"),
+    Pattern("power", "overvoltage", ("voltage+",), "the voltage is high"),
+    Pattern("power", "overvoltage", ("voltage_max+",), "the voltage rose for a moment"),
+    Pattern("power", "overload", ("transformer_load+",), "more load than usual"),
+    Pattern("power", "overload", ("oil_temperature+",), "the transformer is hot"),
+    Pattern("power", "overload", ("current+",), "more current than usual"),
+    Pattern("power", "overload", ("active_power+",), "more power than usual"),
+    Pattern("power", "undervoltage", ("voltage-",), "the voltage is low"),
+    Pattern("power", "feeder_outage", ("current- gone",), "the current is gone"),
+    # wristband
+    Pattern("wristband", "sos", ("sos+",), ""),
+    Pattern("wristband", "fall", ("fall+",), ""),
+    Pattern("wristband", "hypoxia", ("spo2-",), ""),
+    Pattern("wristband", "atrial_fibrillation", ("hrv_rmssd+",), ""),
+    Pattern("wristband", "tachycardia", ("heart_rate+",), ""),
+    Pattern("wristband", "bradycardia", ("heart_rate-",), ""),
+    Pattern("wristband", "fever", ("body_temperature+",), ""),
+    Pattern("wristband", "fever", ("skin_temperature+",), ""),
+    Pattern("wristband", "no_activity", ("steps-",), ""),
+    Pattern("wristband", "wandering", ("latitude+",), ""),
+    Pattern("wristband", "wandering", ("latitude-",), ""),
+    Pattern("wristband", "wandering", ("longitude+",), ""),
+    Pattern("wristband", "wandering", ("longitude-",), ""),
+)
+
+REFINED: Mapping[str, tuple[str, ...]] = {
+    "low_pressure": ("burst", "pump_trip"),
+    "regulator_underpressure": ("third_party_damage", "valve_misclosure"),
+    "undervoltage": ("feeder_outage", "transformer_outage", "voltage_sag"),
+    "voltage_sag": ("feeder_outage", "transformer_outage"),
+    "well_gas": ("slow_leak", "third_party_damage"),
+    "slow_leak": ("burst", "third_party_damage", "pump_trip"),
+}
+"""Kinds that a detector may name by itself, and what further evidence may make of them."""
+
+
+def believe(clues: Sequence[Clue], totals: Mapping[tuple[str, str], int]) -> Belief:
+    """The kind that fits the clues best. totals: the site's number of channels by (medium, quantity).
+
+    What a detector names by itself (a fall, a joint too hot) stands, unless the evidence refines it; of
+    several such names the first listed in the patterns counts, a person's gravest first.
+    """
+    pattern = next((p for p in PATTERNS if _fits(p, clues, totals)), None)
+    named = list(dict.fromkeys(clue.kind for clue in clues if clue.kind not in WEAK))
+    if pattern is not None and (not named or pattern.kind in REFINED.get(_gravest(named), ())):
+        return Belief(pattern.kind, pattern.reason)
+    if named:
+        return Belief(_gravest(named), "")
+    weak = [clue.kind for clue in clues if clue.kind]
+    return Belief(weak[0] if weak else "unknown", "")
+
+
+def _gravest(named: Sequence[str]) -> str:
+    """Patterns stand in the order in which they are believed."""
+    order = {pattern.kind: number for number, pattern in reversed(list(enumerate(PATTERNS)))}
+    return min(named, key=lambda kind: (order.get(kind, len(order)), kind))
+
+
+def _fits(pattern: Pattern, clues: Sequence[Clue], totals: Mapping[tuple[str, str], int]) -> bool:
+    ours = [clue for clue in clues if clue.medium == pattern.medium and not clue.kind.startswith(FAULT)]
+    signs = {sign for clue in ours for sign in clue.signs()}
+    if not signs.issuperset(pattern.signs):
+        return False
+    bearing = [clue for clue in ours if pattern.signs[0] in clue.signs()]
+    if len({clue.place for clue in bearing}) < pattern.places:
+        return False
+    total = totals.get((pattern.medium, bearing[0].quantity), 0)
+    return len(bearing) >= pattern.share * total

@@ -1,0 +1,262 @@
+"""Raising: points that turned become alarms, alarms become incidents, and what it means is concluded."""
+
+import re
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+from alerts.alert import short_hash
+from alerts.belief import REFINED, WEAK, believe
+from alerts.board import Board, Turned, plain
+from alerts.incidents import EVENT, MAINTENANCE, Alarm, Incident
+from alerts.roll import Roll
+from alerts.rules import Announcements, worse
+from alerts.states import State, Turn
+from alerts.telling import because, is_gone
+from detectors.findings import Explanation
+
+LADDER = re.compile(r"(.+)\.l(\d)")  # levels of one measurement: gas.lel.l2 says all that gas.lel.l1 would
+SILENT = frozenset({"sensor_fault:dropout", "sensor_fault:battery_death"})
+"""Faults that say nothing about the values that do come."""
+
+Risen = tuple[Board, Turned]
+
+
+class Fresh:
+    """An alarm that is new, on again, or more severe in this moment."""
+
+    __slots__ = ("alarm", "anew", "supersedes", "turn", "was")
+
+    def __init__(self, alarm: Alarm, turn: Turn, supersedes: Sequence[str], anew: bool, was: str) -> None:
+        self.alarm = alarm
+        self.turn = turn
+        self.supersedes = list(supersedes)  # an alert id that this one replaces
+        self.anew = anew  # it had been seen and was over: tell again
+        self.was = was  # its grade before, "" where it was not on
+
+
+class Raising:
+    """Works on a roll of alarms; told from the announcements what is expected."""
+
+    def __init__(self, roll: Roll, announcements: Announcements) -> None:
+        self.roll = roll
+        self.announcements = announcements
+        self._totals: dict[tuple[str, str], int] = {}
+        for medium, quantity in zip(roll.channels.medium, roll.channels.quantity):
+            self._totals[medium, quantity] = self._totals.get((medium, quantity), 0) + 1
+
+    def rise(self, risen: Sequence[Risen]) -> None:
+        """All that rose in one moment: first where each belongs, then what it means, then what is told.
+
+        Order inside a tick means nothing, so they are sorted first. At most one of an incident is told.
+        """
+        roll = self.roll
+        fresh: list[Fresh] = []
+        touched: dict[str, Incident] = {}
+        merged: dict[str, str] = {}
+        for board, turned in sorted(risen, key=self._order):
+            one = self._alarm(board, turned)
+            roll.step(one.alarm, turned.turn)
+            self._describe(one.alarm, turned)
+            fresh.append(one)
+            incident = roll.incidents.open.get(one.alarm.incident)
+            if incident is None or turned.turn is Turn.LASTED:
+                incident, dissolved = roll.incidents.join(one.alarm, roll.now_ns)
+                merged |= {other.id: incident.id for other in dissolved}
+            else:
+                incident.clues[one.alarm.key] = one.alarm.clue()
+            touched[incident.id] = incident
+        touched = {id: incident for id, incident in touched.items() if id not in merged}
+        keys = {one.alarm.key for one in fresh}
+        self._follow(merged, keys)
+        for incident in touched.values():
+            if incident.family == EVENT:
+                belief = believe([incident.clues[key] for key in incident.alarms], self._totals)
+                incident.kind, incident.reason = belief.kind, belief.reason
+        for one in fresh:
+            self._grade(one.alarm, one.was)
+            self._suppress(one.alarm, keys)
+        for one in sorted(fresh, key=lambda one: (one.alarm.grade, roll.channels.ids[one.alarm.channel])):
+            self._announce(one)
+        for incident in touched.values():
+            self._reconsider(incident, keys)
+
+    def release(self, alarm: Alarm) -> None:
+        """The alarm is over: what it suppressed speaks for itself again."""
+        for other in self.roll.beside(alarm):
+            if other.suppressed_by == alarm.alert_id:
+                other.suppressed_by = ""
+                if other.active:
+                    reason = f"{alarm.rule} is over, this is not"
+                    self.roll.emit(other, "updated", notify=self.roll.tell(other), reason=reason)
+
+    def outlasted(self, alarm: Alarm) -> None:
+        """The announced works are over, and the alarm is still on: it counts in full."""
+        was, before = alarm.announced, alarm.grade
+        self._grade(alarm, before, self.roll.now_ns)
+        if alarm.grade != before:
+            self.roll.step(alarm, Turn.WORSENED)
+            self.roll.overlays.tighten(alarm)
+            reason = f"it outlasted the announced {was.replace('_', ' ')}"
+            self.roll.emit(alarm, "updated", notify=self.roll.tell(alarm), reason=reason)
+
+    def _order(self, pair: Risen) -> tuple[int, str, str]:
+        board, turned = pair
+        points = board.points
+        channel = self.roll.channels.ids[points.channel[turned.point]]
+        return turned.event_ns, channel, points.rule[turned.point]
+
+    def _alarm(self, board: Board, turned: Turned) -> Fresh:
+        """The alarm that a point raises: the known one again, or a new one, superseding one left unseen."""
+        key = board.keys[turned.point]
+        known = self.roll.alarms.get(key)
+        if known is not None and turned.turn is Turn.WORSENED:
+            return Fresh(known, turned.turn, (), False, known.grade)
+        if known is not None and known.incident in self.roll.incidents.open:
+            known.occurrence += 1
+            return Fresh(known, turned.turn, (), known.state is State.LATCH_ACK, "")
+        channel = int(board.points.channel[turned.point])
+        where = self.roll.channels[channel]
+        fingerprint = sha256("\x1f".join((key, where.place)).encode()).hexdigest()
+        alarm = Alarm(
+            key=key,
+            fingerprint=fingerprint,
+            alert_id=short_hash(fingerprint, self.roll.now_ns),
+            rule=board.points.rule[turned.point],
+            channel=channel,
+            medium=where.medium,
+            place=where.place,
+            zone=where.zone,
+            quantity=where.quantity,
+            period_s=where.period_s,
+            own_kind=self._own_kind(board.points.kind[turned.point], where.medium, where.quantity, channel),
+        )
+        if known is not None:
+            self.roll.drop(known)
+        self.roll.keep(alarm)
+        return Fresh(alarm, Turn.LASTED, () if known is None else (known.alert_id,), False, "")
+
+    def _own_kind(self, kind: str, medium: str, quantity: str, channel: int) -> str:
+        """What a learning detector notices on a sensor at fault is that fault, but for life-safety gas."""
+        if kind or self.roll.grades.is_life_safety(medium, quantity):
+            return kind
+        faults = (
+            alarm.own_kind
+            for alarm in self.roll.on_channel(channel)
+            if alarm.active and alarm.family == MAINTENANCE and alarm.own_kind not in SILENT
+        )
+        return next(faults, kind)
+
+    def _describe(self, alarm: Alarm, turned: Turned) -> None:
+        explanation = turned.explanation or Explanation("is unusual")
+        alarm.severity, alarm.event_ns = turned.severity, turned.event_ns
+        alarm.direction, alarm.sentence = int(explanation.direction), explanation.sentence
+        if alarm.medium != "wristband":
+            alarm.numbers = plain(explanation.numbers)
+            alarm.observed = None if explanation.observed is None else plain(explanation.observed)
+            nominal = float(self.roll.channels.nominal[alarm.channel])
+            alarm.gone = is_gone(alarm.observed, alarm.numbers, nominal)
+
+    def _grade(self, alarm: Alarm, was: str, when_ns: int | None = None) -> None:
+        """Kind, grade and sentence after what is believed of its incident; `was` is kept where worse."""
+        incident = self.roll.incidents.open[alarm.incident]
+        alarm.kind = self._kind(alarm, incident)
+        when_ns = alarm.event_ns if when_ns is None else when_ns
+        worth = self.announcements.worth(
+            alarm.medium, alarm.place, alarm.kind, alarm.quantity, alarm.severity, when_ns
+        )
+        alarm.grade = was if was and worse(was, worth.grade) else worth.grade
+        alarm.announced, alarm.announced_until_ns = worth.announced, worth.until_ns
+        alarm.because = because(alarm, incident, worth.grading)
+
+    def _kind(self, alarm: Alarm, incident: Incident) -> str:
+        own = alarm.own_kind
+        if incident.family != EVENT:
+            return own
+        if alarm.medium == "wristband":  # a person's alarms keep their own names: a racing heart is no fall
+            return believe([alarm.clue()], self._totals).kind
+        return incident.kind if own in WEAK or incident.kind in REFINED.get(own, ()) else own
+
+    def _announce(self, one: Fresh) -> None:
+        alarm, roll = one.alarm, self.roll
+        extra: dict[str, Any] = {}
+        if one.supersedes:
+            extra["supersedes"] = one.supersedes
+        if alarm.announced:
+            extra["announced"] = alarm.announced
+            if roll.grades.announced(alarm.announced).test:
+                extra["test"] = True
+        if alarm.suppressed_by:
+            extra["suppressed_by"] = alarm.suppressed_by
+        plot = self._plot(alarm)
+        if plot is not None:
+            extra["plot"] = plot
+        roll.overlays.tighten(alarm)
+        lasted = one.turn is Turn.LASTED
+        roll.emit(
+            alarm,
+            "raised" if lasted else "updated",
+            notify=roll.tell(alarm, anew=one.anew),
+            event_ns=alarm.event_ns,
+            reason="" if lasted else "more severe",
+            extra=extra,
+        )
+
+    def _plot(self, alarm: Alarm) -> dict[str, Any] | None:
+        recent = None if self.roll.around is None else self.roll.around.recent(alarm.channel)
+        if recent is None or alarm.medium == "wristband":
+            return None
+        marks: dict[str, Any] = {
+            name: alarm.numbers[name] for name in ("expected", "low", "high") if name in alarm.numbers
+        }
+        limit = (alarm.observed or {}).get("limit")
+        return {**recent, **marks, **({} if limit is None else {"limit": limit})}
+
+    def _reconsider(self, incident: Incident, fresh: set[str]) -> None:
+        """Alarms that were there before: where kind or grade is another now, the first of them says so.
+
+        A grade that rises re-arms: one that had been acknowledged wants to be seen again.
+        """
+        first = True
+        for key in incident.alarms:
+            alarm = self.roll.alarms.get(key)
+            if key in fresh or alarm is None or not alarm.active or alarm.incident != incident.id:
+                continue
+            kind, grade = alarm.kind, alarm.grade
+            self._grade(alarm, grade)
+            if (alarm.kind, alarm.grade) == (kind, grade):
+                continue
+            seen = alarm.state is State.ACTIVE_ACK
+            if alarm.grade != grade:
+                self.roll.step(alarm, Turn.WORSENED)
+                self.roll.overlays.tighten(alarm)
+            if first or (seen and alarm.grade != grade):
+                reason = "more severe" if alarm.kind == kind else f"now believed to be {alarm.kind}"
+                self.roll.emit(alarm, "updated", notify=self.roll.tell(alarm), reason=reason)
+                first = False
+
+    def _suppress(self, alarm: Alarm, fresh: set[str]) -> None:
+        """A higher level of the same measurement says all that a lower one would."""
+        rung = LADDER.fullmatch(alarm.rule)
+        for other in self.roll.beside(alarm) if rung is not None else ():
+            step = LADDER.fullmatch(other.rule)
+            if rung is None or step is None or step[1] != rung[1] or step[2] == rung[2] or not other.active:
+                continue
+            lower, upper = (other, alarm) if step[2] < rung[2] else (alarm, other)
+            if lower.suppressed_by != upper.alert_id:
+                lower.suppressed_by = upper.alert_id
+                if lower.key not in fresh:
+                    extra = {"suppressed_by": upper.alert_id}
+                    self.roll.emit(lower, "suppressed", reason=f"{upper.rule} says more", extra=extra)
+
+    def _follow(self, merged: Mapping[str, str], fresh: set[str]) -> None:
+        """Alarms of incidents that turned out to be part of another one."""
+        for alarm in list(self.roll.alarms.values()) if merged else ():
+            into = alarm.incident
+            while into in merged:
+                into = merged[into]
+            if into != alarm.incident:
+                before, alarm.incident = alarm.incident, into
+                if alarm.key not in fresh:
+                    reason, extra = "same cause as an earlier incident", {"supersedes": [before]}
+                    self.roll.emit(alarm, "updated", reason=reason, extra=extra)

@@ -1,0 +1,142 @@
+"""Roll: the open alarms of a site; the only place where one changes its state and a change is recorded."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from alerts.alert import AlertChange
+from alerts.incidents import Alarm, Incidents
+from alerts.overlays import Overlays
+from alerts.rules import worse
+from alerts.states import State, Turn, after
+from alerts.telling import particulars
+from config.channels import ChannelTable
+from config.grades import Grades
+
+
+class Surroundings(Protocol):
+    """What the alerts need to know about a channel beside the verdict."""
+
+    def in_warmup(self, channel: int) -> bool:
+        """It was first heard not long ago."""
+
+    def recent(self, channel: int) -> Mapping[str, Any] | None:
+        """Its last values, for a small plot; None for wristbands."""
+
+
+class Roll:
+    """Alarms by point, alert and channel. `changes` collects what is recorded until somebody takes it."""
+
+    def __init__(
+        self, channels: ChannelTable, grades: Grades, incidents: Incidents, overlays: Overlays
+    ) -> None:
+        self.channels = channels
+        self.grades = grades
+        self.incidents = incidents
+        self.overlays = overlays
+        self.alarms: dict[str, Alarm] = {}  # by the key of their point; at NORMAL they are gone
+        self.now_ns = 0
+        self.around: Surroundings | None = None
+        self.changes: list[AlertChange] = []
+        self._by_alert: dict[str, Alarm] = {}
+        self._on_channel: dict[int, dict[str, Alarm]] = {}
+
+    def clear(self) -> None:
+        """Nobody is on it."""
+        self.alarms, self._by_alert, self._on_channel = {}, {}, {}
+
+    def keep(self, alarm: Alarm) -> None:
+        """A new alarm."""
+        self.alarms[alarm.key] = alarm
+        self._by_alert[alarm.alert_id] = alarm
+        self._on_channel.setdefault(alarm.channel, {})[alarm.key] = alarm
+
+    def drop(self, alarm: Alarm) -> None:
+        """An alarm that is over."""
+        del self.alarms[alarm.key]
+        del self._by_alert[alarm.alert_id]
+        del self._on_channel[alarm.channel][alarm.key]
+
+    def alert(self, alert_id: str) -> Alarm | None:
+        """The open alarm of an alert id."""
+        return self._by_alert.get(alert_id)
+
+    def of_incident(self, incident_id: str) -> list[Alarm]:
+        """The open alarms of an incident, also of one that is over."""
+        return [alarm for alarm in self.alarms.values() if alarm.incident == incident_id]
+
+    def beside(self, alarm: Alarm) -> Iterator[Alarm]:
+        """The other open alarms of its channel."""
+        return (one for one in list(self._on_channel.get(alarm.channel, {}).values()) if one is not alarm)
+
+    def on_channel(self, channel: int) -> list[Alarm]:
+        """The open alarms of a channel."""
+        return list(self._on_channel.get(channel, {}).values())
+
+    def step(self, alarm: Alarm, turn: Turn) -> bool:
+        """Move along the table; back at NORMAL an alarm is forgotten. False where there is no such step."""
+        state = after(alarm.state, turn)
+        if state is None:
+            return False
+        was_active = alarm.active
+        alarm.state = state
+        if was_active and not alarm.active:
+            self.incidents.calm(alarm, self.now_ns)
+        if state is State.NORMAL:
+            self.drop(alarm)
+        return True
+
+    def muted(self, alarm: Alarm) -> bool:
+        """An overlay lies over it."""
+        return alarm.channel >= 0 and bool(self.overlays.of(alarm, self.channels.ids[alarm.channel]))
+
+    def tell(self, alarm: Alarm, *, anew: bool = False) -> bool:
+        """Whether a change of this alarm is told to people: its incident opens or grows worse, or `anew`."""
+        incident = self.incidents.open.get(alarm.incident)
+        if self.muted(alarm) or not (anew or incident is None or worse(alarm.grade, incident.told)):
+            return False
+        if incident is not None and worse(alarm.grade, incident.told):
+            incident.told = alarm.grade
+        alarm.told = True
+        return True
+
+    def emit(self, alarm: Alarm, type: str, *, notify: bool = False, event_ns: int = 0, **also: Any) -> None:
+        """Record one change. also: actor, reason, because, extra."""
+        alarm.seq += 1
+        grading = self.grades.of(alarm.medium, alarm.kind, quantity=alarm.quantity)
+        channel = self.channels[alarm.channel] if alarm.channel >= 0 else None
+        warmup, extra = False, {}
+        if channel is not None:
+            warmup = self.around is not None and self.around.in_warmup(alarm.channel)
+            extra = particulars(alarm, channel, grading)
+            overlays = self.overlays.of(alarm, channel.id)
+            if overlays:
+                extra["overlays"] = [str(overlay) for overlay in overlays]
+        self.changes.append(
+            AlertChange(
+                type=type,
+                alert_id=alarm.alert_id,
+                seq=alarm.seq,
+                incident=alarm.incident,
+                fingerprint=alarm.fingerprint,
+                occurrence=alarm.occurrence,
+                state=str(alarm.state),
+                grade=alarm.grade,
+                tier=grading.tier,
+                kind=alarm.kind,
+                rule=alarm.rule,
+                medium=alarm.medium,
+                place=alarm.place,
+                channel=None if channel is None else channel.id,
+                event_ns=event_ns or self.now_ns,
+                detected_ns=self.now_ns,
+                because=also.get("because", alarm.because),
+                notify=notify,
+                warmup=warmup,
+                numbers=alarm.numbers,
+                observed=alarm.observed,
+                actor=also.get("actor", "gateway"),
+                reason=also.get("reason", ""),
+                advice=grading.advice,
+                extra={**extra, **also.get("extra", {})},
+            )
+        )
