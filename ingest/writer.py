@@ -218,7 +218,7 @@ class Writer:
         self._arrivals.acknowledge()
 
     def _fail(self, error: BaseException) -> None:
-        """A failed sync is fatal: that a second one succeeds proves nothing. Nobody is acknowledged any more."""
+        """A failed sync is fatal, for a second that succeeds proves nothing: nobody is acknowledged now."""
         with self._lock:
             self.failure = self.failure or error
             works, self._works = self._works, []

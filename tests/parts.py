@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import shutil
 import signal
 import socket
@@ -167,7 +168,10 @@ def influxdb(folder: Path, *databases: str) -> Iterator[Influx]:
     )
     proxy = folder / "nginx.conf"
     proxy.write_text(
-        NGINX_CONF.replace("API", str(engine_port)).replace("PORT", str(port)).replace("DIR", str(folder))
+        NGINX_CONF.replace("USER", "user root;" if os.getuid() == 0 else "")
+        .replace("API", str(engine_port))
+        .replace("PORT", str(port))
+        .replace("DIR", str(folder))
     )
     with (
         running([influxd, "-config", config], engine_port, folder / "influxd.log") as engine,
@@ -196,7 +200,7 @@ store-enabled = false
 """
 
 NGINX_CONF = """
-daemon off; worker_processes 1; pid DIR/nginx.pid; error_log DIR/error.log;
+daemon off; worker_processes 1; USER pid DIR/nginx.pid; error_log DIR/error.log;
 events { worker_connections 256; }
 http {
   access_log off; client_max_body_size 32m;

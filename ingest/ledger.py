@@ -1,0 +1,153 @@
+"""Ledger: what became of every reading, per lane and per courier; every reading is somewhere, or it is a bug.
+
+Per lane: received = durable + duplicate + dropped(reason). Per courier: durable = stored +
+dead-lettered(reason) + withheld(reason) + pruned + pending. Pending is counted from what the journal
+holds, not from the other figures, so that the sum proves something.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ingest.journal import open_reader
+
+Reasons = dict[str, int]
+
+
+@dataclass
+class Lane:
+    """One source's readings; `undecodable` counts messages, apart."""
+
+    received: int = 0
+    durable: int = 0
+    duplicate: int = 0
+    dropped: Reasons = field(default_factory=dict)
+    undecodable: Reasons = field(default_factory=dict)
+
+    @property
+    def balanced(self) -> bool:
+        return self.received == self.durable + self.duplicate + sum(self.dropped.values())
+
+
+@dataclass
+class Courier:
+    """What became of the durable readings at one far place."""
+
+    durable: int = 0
+    stored: int = 0
+    dead_lettered: Reasons = field(default_factory=dict)
+    withheld: Reasons = field(default_factory=dict)
+    pruned: int = 0
+    pending: int = 0
+
+    @property
+    def balanced(self) -> bool:
+        gone = self.stored + sum(self.dead_lettered.values()) + sum(self.withheld.values()) + self.pruned
+        return self.durable == gone + self.pending
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All counters at one moment. `kept` readings are in the journal, `removed` ones were."""
+
+    lanes: Mapping[str, Lane]
+    couriers: Mapping[str, Courier]
+    kept: int
+    removed: int
+
+    @property
+    def durable(self) -> int:
+        return sum(lane.durable for lane in self.lanes.values())
+
+    @property
+    def balanced(self) -> bool:
+        lanes = all(lane.balanced for lane in self.lanes.values())
+        couriers = all(courier.balanced for courier in self.couriers.values())
+        return lanes and couriers and self.durable == self.kept + self.removed
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return {
+            "balanced": self.balanced,
+            "lanes": {name: asdict(lane) for name, lane in self.lanes.items()},
+            "couriers": {name: asdict(courier) for name, courier in self.couriers.items()},
+            "journal": {"kept": self.kept, "removed": self.removed},
+        }
+
+    def table(self) -> str:
+        """For people."""
+        lanes: list[tuple[str, ...]] = [
+            ("lane", "received", "durable", "duplicate", "dropped", "undecodable messages")
+        ]
+        for name, lane in sorted(self.lanes.items()):
+            dropped, undecodable = _told(lane.dropped), _told(lane.undecodable)
+            lanes.append((name, *_figures(lane.received, lane.durable, lane.duplicate), dropped, undecodable))
+        couriers: list[tuple[str, ...]] = [
+            ("courier", "durable", "stored", "pending", "pruned", "dead-lettered", "withheld")
+        ]
+        for name, courier in sorted(self.couriers.items()):
+            figures = _figures(courier.durable, courier.stored, courier.pending, courier.pruned)
+            couriers.append((name, *figures, _told(courier.dead_lettered), _told(courier.withheld)))
+        verdict = (
+            "balanced" if self.balanced else "NOT BALANCED: readings are unaccounted for; please report this"
+        )
+        return "\n".join([*_aligned(lanes), "", *_aligned(couriers), "", verdict])
+
+
+def read_ledger(folder: Path) -> Ledger:
+    """The ledger of a gateway's data folder, while it runs or not; SettingsError when there is no journal."""
+    with contextlib.closing(open_reader(folder)) as connection:
+        connection.execute("BEGIN")  # one moment for all figures
+        return ledger_of(connection)
+
+
+def ledger_of(connection: sqlite3.Connection) -> Ledger:
+    lanes: dict[str, Lane] = {}
+    couriers: dict[str, Courier] = {}
+    removed = 0
+    for owner, name, what, reason, n in connection.execute(
+        "SELECT owner, name, what, reason, n FROM counters"
+    ):
+        if owner == "journal":
+            removed += n
+            continue
+        part = lanes.setdefault(name, Lane()) if owner == "lane" else couriers.setdefault(name, Courier())
+        field_name = what.replace("-", "_")
+        if isinstance(known := getattr(part, field_name), dict):
+            known[reason] = n
+        else:
+            setattr(part, field_name, n)
+    (kept,) = connection.execute("SELECT coalesce(sum(readings), 0) FROM arrivals").fetchone()
+    durable = sum(lane.durable for lane in lanes.values())
+    for name, arrival in connection.execute("SELECT courier, arrival FROM cursors").fetchall():
+        courier = couriers.setdefault(name, Courier())
+        courier.durable = durable
+        (courier.pending,) = connection.execute(
+            "SELECT coalesce(sum(readings), 0) FROM arrivals WHERE id > ?", (arrival,)
+        ).fetchone()
+    return Ledger(lanes, couriers, kept, removed)
+
+
+def _told(reasons: Reasons) -> str:
+    return ", ".join(f"{n:,} {reason}" for reason, n in sorted(reasons.items())) or "0"
+
+
+def _figures(*numbers: int) -> list[str]:
+    return [f"{number:,}" for number in numbers]
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(
+            text.rjust(width) if _is_figure(text) else text.ljust(width) for text, width in zip(row, widths)
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _is_figure(text: str) -> bool:
+    return text.replace(",", "").isdigit()
