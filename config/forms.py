@@ -8,19 +8,20 @@ import contextlib
 import inspect
 import json
 import re
+import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+import pydantic
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
     ValidationError,
     ValidationInfo,
     create_model,
@@ -106,19 +107,31 @@ def model_of(form: type[Any]) -> type[BaseModel]:
     return _models(form)
 
 
+def options_of(form: type[Any]) -> tuple[Field[Any], ...]:
+    """A dataclass' fields that may be written."""
+    return tuple(column for column in fields(form) if column.init)
+
+
+def hints_of(form: type[Any]) -> dict[str, Any]:
+    """The types of those fields; what else the class annotates need not be importable at run time."""
+    names: dict[str, Any] = {}
+    for owner in reversed(form.__mro__):
+        names |= vars(sys.modules[owner.__module__])
+    written = types.SimpleNamespace(__annotations__={column.name: column.type for column in options_of(form)})
+    return get_type_hints(written, globalns=names, include_extras=True)
+
+
 def _make_model(form: type[Any]) -> type[BaseModel]:
     if issubclass(form, BaseModel):
         return form
     if not is_dataclass(form):
         raise TypeError(f"{form.__qualname__} must be a dataclass, so that its fields can be its options")
-    hints = get_type_hints(form, include_extras=True)
+    hints = hints_of(form)
     columns: dict[str, Any] = {}
-    for column in fields(form):
-        if not column.init:
-            continue
+    for column in options_of(form):
         default: Any = ... if column.default is MISSING else column.default
         if column.default_factory is not MISSING:
-            default = Field(default_factory=column.default_factory)
+            default = pydantic.Field(default_factory=column.default_factory)
         columns[column.name] = (hints[column.name], default)
     config = ConfigDict(
         extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False, protected_namespaces=()
@@ -221,15 +234,18 @@ def notes_of(form: type[Any]) -> dict[str, str]:
     """What the comments beside a dataclass' fields say, by field; its bases' fields too."""
     notes: dict[str, str] = {}
     for owner in reversed(form.__mro__):
-        if is_dataclass(owner):
-            with contextlib.suppress(OSError, TypeError):  # a class made at the keyboard has no source
-                for line in inspect.getsource(owner).splitlines():
-                    if match := _NOTED.match(line):
-                        notes[match["name"]] = match["note"]
+        if not is_dataclass(owner):
+            continue
+        name = ""
+        with contextlib.suppress(OSError, TypeError):  # a class made at the keyboard has no source
+            for line in inspect.getsource(owner).splitlines():
+                if begun := re.match(r"    (\w+): ", line):
+                    name = begun[1]
+                elif not line.startswith("    ") or line.lstrip().startswith(("def ", "@", '"""')):
+                    name = ""
+                if name and (note := re.search(r"  # (.+)$", line)):
+                    notes.setdefault(name, note[1])
     return notes
-
-
-_NOTED = re.compile(r"    (?P<name>[a-z]\w*): .*?  # (?P<note>.+)$")
 
 
 def _annotation_at(model: type[BaseModel], place: Place) -> Any:

@@ -139,7 +139,7 @@ def read_settings(path: Path) -> GatewaySettings | CentreSettings:
 def is_centre(data: Mapping[str, Any]) -> bool:
     """Whether a file means to be centre.toml; one that cannot be placed is taken as gateway settings."""
     of_gateway = {"site", "source", "watching", "influxdb", "archive", "centre"} & set(data)
-    of_centre = {"listen", "store", "gateway"} & set(data)
+    of_centre = {"listen", "store", "gateway", "cases"} & set(data)
     return len(of_centre) > len(of_gateway)
 
 

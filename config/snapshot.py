@@ -62,7 +62,12 @@ def pack(state: State) -> bytes:
         if isinstance(value, Keyed):
             number = key_lists.setdefault(value.keys, len(key_lists))
             array = np.ascontiguousarray(value.array)
-            rows[name] = {"keys": number, "dtype": array.dtype.str, "shape": array.shape, "data": array.tobytes()}
+            rows[name] = {
+                "keys": number,
+                "dtype": array.dtype.str,
+                "shape": array.shape,
+                "data": array.tobytes(),
+            }
         else:
             rows[name] = {"json": value}
     return zstandard.compress(msgspec.msgpack.encode({"keys": list(key_lists), "rows": rows}), 3)
@@ -83,5 +88,3 @@ def _unpacked(row: Mapping[str, Any], key_lists: Sequence[tuple[str, ...]]) -> K
         return row["json"]
     array = np.frombuffer(row["data"], dtype=row["dtype"]).reshape(row["shape"]).copy()
     return Keyed(key_lists[row["keys"]], array)
-
-

@@ -6,12 +6,15 @@ import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from config.channels import ChannelTable
 from config.errors import SettingsError
+
+if TYPE_CHECKING:
+    from config.load import SiteFiles
 
 HELP = "read settings and report every mistake and the expected alarm load; starts nothing"
 EXAMPLE = "watchline check gateway.toml centre.toml"
@@ -82,7 +85,7 @@ def _judge_gateway(path: Path, verdict: Verdict) -> None:
     site = read_site(path)
     settings, channels = site.settings, site.channels
     verdict.warnings += site.warnings
-    _judge_sources(path, site, verdict)
+    fed = _judge_sources(path, site, verdict)
     if settings.influxdb and not settings.influxdb.wristband_bucket and channels.is_wristband.any():
         verdict.warnings.append(
             f"{path.name}: influxdb has no wristband_bucket: wristband readings are withheld from InfluxDB"
@@ -98,6 +101,7 @@ def _judge_gateway(path: Path, verdict: Verdict) -> None:
         "links": len(site.links),
         "planned": len(site.planned),
         "sources": dict(Counter(entry.kind for entry in settings.source)),
+        "channels_fed_by_devices": fed,
         "watchings": len(settings.watching),
         "notifiers": [notifier.label for notifier in settings.notifier],
         "influxdb": settings.influxdb.url if settings.influxdb else None,
@@ -117,42 +121,33 @@ def _judge_gateway(path: Path, verdict: Verdict) -> None:
         )
 
 
-def _judge_sources(path: Path, site: Any, verdict: Verdict) -> None:
-    """Which points feed no channel, which channels are fed by nobody or by two."""
+def _judge_sources(path: Path, site: "SiteFiles", verdict: Verdict) -> int:
+    """How many channels the devices feed; warns of points and channels that have no counterpart."""
     channels = site.channels
     fed_by = np.zeros(len(channels), dtype=np.int64)
+    broker = False
     for entry, source in zip(site.settings.source, site.sources):
-        fed, idle = feeding(source, channels)
-        fed_by[fed] += 1
+        ids = fed_ids(source)
+        broker |= ids is None
+        idle = [id for id in ids or () if id not in channels.number]
         if idle:
-            verdict.warnings.append(
-                f"{entry.where}: {_some(idle)}: no such channel, so these points are not read"
-            )
-    for number in np.flatnonzero(fed_by > 1):
-        verdict.mistakes.append(
-            f"{path.name}: channel {channels.ids[number]} is fed by two sources; keep one"
-        )
+            verdict.warnings.append(f"{entry.where}: {_some(idle)}: no such channel, so not read")
+        fed_by[[channels.number[id] for id in ids or () if id in channels.number]] += 1
+    twice = [channels.ids[number] for number in np.flatnonzero(fed_by > 1)]
+    if twice:
+        verdict.warnings.append(f"{path.name}: more than one source feeds {_some(twice)}; keep one for each")
     unfed = [channels.ids[number] for number in np.flatnonzero(fed_by == 0)]
-    if unfed:
+    if unfed and not broker:
         verdict.warnings.append(f"{path.name}: no source feeds {_some(unfed)}")
+    return int((fed_by > 0).sum())
 
 
-def feeding(source: Any, channels: ChannelTable) -> tuple[list[int], list[str]]:
-    """Numbers of the channels that a source feeds, and those ids that its points would feed but nobody lists.
-
-    A source that names its place feeds `<place>.<point>`; one that serves many devices, `<device>.<point>`.
-    """
-    profile = getattr(source, "profile", None)
-    place = getattr(source, "place", None)
-    points = [point.name for point in profile.points] if profile is not None else []
-    if place is not None:
-        ids = [f"{place}.{point}" for point in points]
-        return (
-            [channels.number[id] for id in ids if id in channels.number],
-            [id for id in ids if id not in channels.number],
-        )
-    endings = tuple(f".{point}" for point in points)
-    return [number for number, id in enumerate(channels.ids) if id.endswith(endings)] if endings else [], []
+def fed_ids(source: Any) -> list[str] | None:
+    """Ids of the channels that a device's points feed; None for a broker, which may bring any channel."""
+    profile, place = getattr(source, "profile", None), getattr(source, "place", None)
+    if profile is None or place is None:
+        return None
+    return [f"{place}.{point.name}" for point in profile.points]
 
 
 def expected_alarms(channels: ChannelTable, watchings: Any, timezone: str) -> list[tuple[str, int, float]]:
@@ -187,6 +182,7 @@ def _lines(verdict: Verdict) -> list[str]:
         f"{verdict.file}: settings of gateway {told['site']}, no mistakes",
         f"  channels       {sum(told['channels'].values())} ({_counted(told['channels'])})",
         f"  sources        {_counted(told['sources']) or 'none'}",
+        f"  from devices   {told['channels_fed_by_devices']} channels",
         f"  links          {told['links']}, announced works and holidays {told['planned']}",
         f"  InfluxDB       {told['influxdb'] or 'none'}",
         f"  archive        {told['archive'] or 'none'}",
