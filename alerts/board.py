@@ -182,11 +182,6 @@ def said(explanation: Explanation) -> list[Any]:
 
 
 def plain(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """A mapping with plain Python values, so that JSON can say it; what is not finite becomes None."""
-    return {str(name): _plain(value) for name, value in mapping.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+    """A mapping with plain Python values, so that JSON can say it; what is not finite is left out."""
+    found = {str(k): v.item() if isinstance(v, np.generic) else v for k, v in mapping.items()}
+    return {k: v for k, v in found.items() if not isinstance(v, float) or np.isfinite(v)}

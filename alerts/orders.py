@@ -15,6 +15,7 @@ from config.errors import SettingsError
 from config.lists import planned_from, time_ns
 from ingest.ticks import Command
 
+CONFIRMED = "city.linkage.command.confirmed.v1"
 ELSEWHERE = frozenset({"roster", "adopt_regime"})
 """Commands that other rooms carry out and answer."""
 
@@ -26,6 +27,22 @@ class CommandResult:
     command: str  # its id
     applied: bool
     reason: str = ""
+
+    def cloud_event(self, source: str, now_ns: int) -> dict[str, Any]:
+        """The confirmation for the centre; goes into the outbox with the tick that applied the command."""
+        return {
+            "specversion": "1.0",
+            "id": f"command-{self.command}",
+            "source": source,
+            "type": CONFIRMED,
+            "time": rfc3339(now_ns),
+            "datacontenttype": "application/json",
+            "data": {
+                "command": self.command,
+                "result": "applied" if self.applied else "refused",
+                "reason": self.reason,
+            },
+        }
 
 
 class Orders:

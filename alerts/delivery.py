@@ -1,0 +1,153 @@
+"""Delivery: one thread a receiver; tells what was committed, at least once, until confirmed or refused."""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from alerts.alert import rfc3339
+from alerts.notifiers.base import Home, Notifier
+from alerts.outbox import Letter, Outbox, Store
+from config.errors import DeliveryFailed
+
+log = logging.getLogger(__name__)
+
+FIRST_WAIT_S = 1.0
+LONGEST_WAIT_S = 300.0
+LONGEST_WISH_S = 3600.0  # a receiver's Retry-After is believed up to here
+URGENT_WAIT_S = 5.0  # a new P1 is tried although the receiver is away, at most so often
+LOOK_S = 5.0  # between looks when nobody wakes us
+
+
+class Delivery:
+    """A receiver's thread. `trouble` says why it hears nothing at present, "" where all is well.
+
+    While the receiver is away only one try is made at a time (the breaker): after 1 s, then ever rarer, up
+    to every 5 min, each with jitter, or when it says so itself (Retry-After). A message that is refused for
+    good is halved until the culprit is found, which is put aside; the others go on.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        notifier: Notifier,
+        name: str,
+        home: Home,
+        *,
+        first_wait_s: float = FIRST_WAIT_S,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.name = name
+        self.trouble = ""
+        self.failures = 0  # in a row
+        self.delivered = 0  # since the start
+        self.refused = 0
+        self._notifier = notifier
+        self._outbox = Outbox(store, name)
+        self._news = store.subscribe()
+        self._stop = threading.Event()
+        self._first_wait_s = first_wait_s
+        self._clock = clock
+        self._most = notifier.at_once
+        notifier.join(home)
+        self._thread = threading.Thread(target=self._run, name=f"notifier {name}", daemon=True)
+
+    def register(self) -> None:
+        """Take a place in the outbox; before the first tick that could concern this receiver."""
+        self._outbox.register()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 15.0) -> None:
+        """End after the message under way; what was not told waits in the outbox."""
+        self._stop.set()
+        self._news.set()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._news.clear()
+                if not self._round():
+                    beat_s = self._notifier.next_beat_s()
+                    self._news.wait(LOOK_S if beat_s is None else min(LOOK_S, beat_s))
+            self._outbox.close()
+        except Exception:
+            self.trouble = "stopped by a bug; see the log"
+            log.exception("notifier %s", self.name)
+        finally:
+            self._notifier.close()
+
+    def _round(self) -> bool:
+        """Tell the next letters; False when there was nothing to do."""
+        letters = self._outbox.waiting(self._most)
+        wanted = [letter for letter in letters if self._notifier.wants(letter.event)]
+        unwanted = [letter.id for letter in letters if letter not in wanted]
+        if unwanted:
+            self._outbox.settle(unwanted, {}, self._clock())
+        beat_s = self._notifier.next_beat_s()
+        if not wanted and (beat_s is None or beat_s > 0):
+            return bool(unwanted)
+        try:
+            confirmed = self._notifier.notify([self._stamped(letter) for letter in wanted])
+        except DeliveryFailed as failure:
+            self._failed(failure, wanted)
+            return True
+        done = [letter for letter in wanted if confirmed is None or letter.event["id"] in confirmed]
+        if done:
+            self._outbox.settle([letter.id for letter in done], {}, self._clock())
+            self.delivered += len(done)
+        if len(done) < len(wanted):
+            self._wait(
+                DeliveryFailed(f"{self.name} did not confirm {len(wanted) - len(done)} changes"), wanted
+            )
+            return True
+        self._recovered()
+        return True
+
+    def _failed(self, failure: DeliveryFailed, wanted: Sequence[Letter]) -> None:
+        if not failure.permanent or not wanted:
+            self._wait(failure, wanted)
+        elif len(wanted) > 1:
+            self._most = len(wanted) // 2
+        else:
+            letter = wanted[0]
+            event_id = letter.event["id"]
+            log.error("%s refused %s for good, it is put aside: %s", self.name, event_id, failure)
+            self._outbox.settle([], {letter.id: (event_id, str(failure))}, self._clock())
+            self.refused += 1
+
+    def _wait(self, failure: DeliveryFailed, wanted: Sequence[Letter]) -> None:
+        """Until the next try: a P1 that was not among these ends the wait early."""
+        if str(failure) != self.trouble:
+            log.error("%s hears nothing, changes wait in the outbox: %s", self.name, failure)
+            self.trouble = str(failure)
+        pause_s = min(LONGEST_WAIT_S, self._first_wait_s * 2.0 ** min(self.failures, 30))
+        self.failures += 1
+        wish_s = min(failure.retry_after_s or 0.0, LONGEST_WISH_S)
+        start_s = time.monotonic()
+        end_s = start_s + max(wish_s, pause_s * random.uniform(0.5, 1.0))
+        known = max((letter.id for letter in wanted), default=0)
+        while not self._stop.is_set() and (left_s := end_s - time.monotonic()) > 0:
+            self._news.clear()
+            self._news.wait(min(left_s, LOOK_S))
+            tired_s = time.monotonic() - start_s
+            if tired_s > URGENT_WAIT_S and not wish_s and self._outbox.urgent_after(known):
+                return
+
+    def _recovered(self) -> None:
+        self._most = min(2 * self._most, self._notifier.at_once)
+        self.failures = 0
+        if self.trouble:
+            log.warning("%s hears again", self.name)
+            self.trouble = ""
+
+    def _stamped(self, letter: Letter) -> dict[str, object]:
+        """The event with the time of sending; a repeat keeps its id."""
+        event = letter.event
+        data = event.get("data", {})
+        if "t" in data:
+            event = {**event, "data": {**data, "t": {**data["t"], "sent": rfc3339(self._clock())}}}
+        return event

@@ -1,0 +1,47 @@
+"""Base: what a notifier is. A kind is a file: `notifiers/sms.py` holds `class Sms`, its fields its options."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from alerts.alert import TYPE_PREFIX
+from ingest.ticks import Command
+
+CloudEvent = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What a notifier may know of its gateway, and the one thing that it may do to it."""
+
+    site: str
+    status: Callable[[], Mapping[str, Any]]  # for heartbeats; asked from the notifier's thread
+    command: Callable[[Command], Any]  # a verified command; repeats are the gateway's to tell apart
+
+
+class Notifier(ABC):
+    """Tells one kind of receiver. Works in a thread of its own, so it may wait, but not for ever."""
+
+    at_once: ClassVar[int] = 1  # changes that one call of `notify` can take
+
+    @abstractmethod
+    def notify(self, changes: Sequence[CloudEvent]) -> Collection[str] | None:
+        """Tell these changes (CloudEvents, P1 first, then the oldest); ids confirmed, or None for all.
+
+        Raises DeliveryFailed: to be tried again, or, when `permanent`, never to be taken in this form.
+        """
+
+    def wants(self, change: CloudEvent) -> bool:
+        """Whether this receiver is told; by default every alert change."""
+        return str(change.get("type", "")).startswith(TYPE_PREFIX)
+
+    def join(self, home: Home) -> None:  # noqa: B027 (most have no use for it)
+        """Called once before the first `notify`."""
+
+    def next_beat_s(self) -> float | None:
+        """Seconds until `notify` is due although nothing changed; None = never."""
+        return None
+
+    def close(self) -> None:  # noqa: B027 (most hold nothing open)
+        """The last call."""

@@ -1,0 +1,186 @@
+"""Outbox: the alert changes still to be told, one cursor a receiver; rows come with the tick's commit.
+
+P1 goes before others, so a receiver may have rows behind its cursor that it has already (`delivery_ahead`).
+What it refused for good is put aside with the reason.
+"""
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from ingest.journal import count
+
+T = TypeVar("T")
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS delivery_ahead (notifier TEXT NOT NULL, id INTEGER NOT NULL,
+    PRIMARY KEY (notifier, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS delivery_refused (id INTEGER PRIMARY KEY, notifier TEXT NOT NULL,
+    event_id TEXT NOT NULL, reason TEXT NOT NULL, at_ns INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS outbox_p1 ON outbox (id) WHERE grade = 'P1';
+"""
+DAY_NS = 86_400 * 10**9
+REFUSED_KEPT = 10_000
+
+
+class Store(Protocol):
+    """What the storage thread offers: its writing connection in turn, readers, and news of each commit."""
+
+    def submit(self, work: Callable[[sqlite3.Connection], T], lazy: bool = False) -> "Future[T]": ...
+
+    def reader(self) -> sqlite3.Connection: ...
+
+    def subscribe(self) -> threading.Event: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One change that a receiver has not confirmed."""
+
+    id: int
+    grade: str
+    event: dict[str, Any]
+
+
+class Outbox:
+    """One receiver's part of the outbox; used by one thread."""
+
+    def __init__(self, store: Store, receiver: str) -> None:
+        self.receiver = receiver
+        self._store = store
+        self._cursor = 0
+        self._done: set[int] = set()  # confirmed or refused, and not yet behind the cursor
+        self._moved: Future[int] | None = None
+        self._reader: sqlite3.Connection | None = None
+
+    def register(self) -> None:
+        """Find the receiver's place. A new one starts with what comes, the first of all with the first row."""
+        receiver = self.receiver
+
+        def work(connection: sqlite3.Connection) -> tuple[int, set[int]]:
+            for statement in filter(None, map(str.strip, SCHEMA.split(";"))):
+                connection.execute(statement)
+            row = connection.execute("SELECT cursor FROM delivery WHERE notifier = ?", (receiver,)).fetchone()
+            if row is None:
+                (others,) = connection.execute("SELECT count(*) FROM delivery").fetchone()
+                (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM outbox").fetchone()
+                row = (last if others else 0,)
+                connection.execute("INSERT INTO delivery (notifier, cursor) VALUES (?, ?)", (receiver, *row))
+            ahead = connection.execute("SELECT id FROM delivery_ahead WHERE notifier = ?", (receiver,))
+            return row[0], {id for (id,) in ahead}
+
+        self._cursor, self._done = self._store.submit(work).result()
+
+    def close(self) -> None:
+        """Wait until everything that was settled is synced."""
+        if self._moved is not None:
+            self._moved.result()
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def waiting(self, most: int) -> list[Letter]:
+        """At most so many letters, P1 first, each grade in the order of the outbox."""
+        self._catch_up()
+        urgent = self._rows("AND grade = 'P1'", most)
+        taken = {row[0] for row in urgent}
+        rest = self._rows("", most + len(taken)) if len(urgent) < most else []
+        rows = [*urgent, *(row for row in rest if row[0] not in taken)][:most]
+        return [Letter(id, grade, msgspec.json.decode(event)) for id, grade, event in rows]
+
+    def urgent_after(self, id: int) -> bool:
+        """A P1 letter newer than a row waits."""
+        return any(row[0] > id for row in self._rows("AND grade = 'P1'", 1_000))
+
+    def settle(self, confirmed: Iterable[int], refused: Mapping[int, tuple[str, str]], now_ns: int) -> None:
+        """These are done with; refused: by id the event id and the reason. Synced with the next commit."""
+        good, receiver = set(confirmed), self.receiver
+        done = good | refused.keys()
+        self._done |= done
+
+        def work(connection: sqlite3.Connection) -> int:
+            count(connection, "notifier", receiver, "delivered", len(good))
+            count(connection, "notifier", receiver, "refused", len(refused))
+            connection.executemany(
+                "INSERT INTO delivery_refused (notifier, event_id, reason, at_ns) VALUES (?, ?, ?, ?)",
+                [(receiver, event_id, reason, now_ns) for event_id, reason in refused.values()],
+            )
+            connection.execute(
+                "DELETE FROM delivery_refused WHERE id <= (SELECT max(id) FROM delivery_refused) - ?",
+                (REFUSED_KEPT,),
+            )
+            connection.executemany(
+                "INSERT OR IGNORE INTO delivery_ahead VALUES (?, ?)", [(receiver, id) for id in done]
+            )
+            return _advance(connection, receiver)
+
+        self._moved = self._store.submit(work, lazy=True)
+
+    def _catch_up(self) -> None:
+        if self._moved is not None and self._moved.done():
+            self._cursor, self._moved = self._moved.result(), None
+            self._done = {id for id in self._done if id > self._cursor}
+
+    def _rows(self, where: str, most: int) -> list[tuple[int, str, str]]:
+        if self._reader is None:
+            self._reader = self._store.reader()
+        rows = self._reader.execute(
+            f"SELECT id, grade, event FROM outbox WHERE id > ? {where} ORDER BY id LIMIT ?",
+            (self._cursor, most + len(self._done)),
+        )
+        return [row for row in rows.fetchall() if row[0] not in self._done][:most]
+
+
+def _advance(connection: sqlite3.Connection, receiver: str) -> int:
+    """Move the cursor over everything that is done without a gap; where it stands now."""
+    (cursor,) = connection.execute("SELECT cursor FROM delivery WHERE notifier = ?", (receiver,)).fetchone()
+    (open_id,) = connection.execute(
+        "SELECT min(id) FROM outbox WHERE id > ? AND id NOT IN"
+        " (SELECT id FROM delivery_ahead WHERE notifier = ?)",
+        (cursor, receiver),
+    ).fetchone()
+    (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM outbox").fetchone()
+    cursor = max(cursor, last if open_id is None else open_id - 1)
+    connection.execute("UPDATE delivery SET cursor = ? WHERE notifier = ?", (cursor, receiver))
+    connection.execute("DELETE FROM delivery_ahead WHERE notifier = ? AND id <= ?", (receiver, cursor))
+    return int(cursor)
+
+
+def retire(store: Store, receivers: Collection[str]) -> None:
+    """Forget receivers that the settings no longer name, so that the outbox does not wait for them."""
+
+    def work(connection: sqlite3.Connection) -> None:
+        known = [name for (name,) in connection.execute("SELECT notifier FROM delivery")]
+        for name in set(known) - set(receivers):
+            connection.execute("DELETE FROM delivery WHERE notifier = ?", (name,))
+            with contextlib.suppress(sqlite3.OperationalError):  # nobody has been registered yet
+                connection.execute("DELETE FROM delivery_ahead WHERE notifier = ?", (name,))
+
+    store.submit(work).result()
+
+
+def prune(connection: sqlite3.Connection, now_ns: int, keep_ns: int = 7 * DAY_NS, most: int = 200_000) -> int:
+    """Inside a transaction: forget what every receiver has had for `keep_ns`, and keep the outbox bounded.
+
+    Beyond `most` rows undelivered ones go too, counted: P4 updates first, then by grade, oldest first; P1
+    last of all. Returns the number of rows that somebody had not been told.
+    """
+    (slowest,) = connection.execute("SELECT coalesce(min(cursor), 0) FROM delivery").fetchone()
+    connection.execute("DELETE FROM outbox WHERE id <= ? AND created_ns < ?", (slowest, now_ns - keep_ns))
+    (rows,) = connection.execute("SELECT count(*) FROM outbox").fetchone()
+    if rows <= most:
+        return 0
+    doomed = connection.execute(
+        "SELECT id, id > ? FROM outbox ORDER BY id > ?,"
+        " grade = 'P4' AND json_extract(event, '$.type') LIKE '%.updated.v1' DESC, grade DESC, id LIMIT ?",
+        (slowest, slowest, rows - most),
+    ).fetchall()
+    connection.executemany("DELETE FROM outbox WHERE id = ?", [(id,) for id, _ in doomed])
+    untold = sum(waiting for _, waiting in doomed)
+    count(connection, "outbox", "", "pruned", untold)
+    return int(untold)
