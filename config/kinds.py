@@ -5,6 +5,7 @@ import importlib.util
 import re
 from collections.abc import Mapping
 from dataclasses import is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,15 @@ SOURCES, DETECTORS, NOTIFIERS = "gateway.sources", "detectors", "alerts.notifier
 _DATACLASS = r"^@dataclass[^\n]*\n(?:@[^\n]*\n)*class {name}\b(?P<bases>[^\n]*)"
 
 
-def kinds(folder: str) -> list[str]:
+@cache
+def kinds(folder: str) -> tuple[str, ...]:
     """The kinds of a folder: its files that hold a dataclass of their own name; none is imported for it."""
-    return [
+    return tuple(
         path.stem
         for path in sorted(_home(folder).glob("*.py"))
         if (match := re.search(_DATACLASS.format(name=class_name(path.stem)), path.read_text("utf-8"), re.M))
         and (folder != DETECTORS or "Detector" in match["bases"])
-    ]
+    )
 
 
 def class_name(kind: str) -> str:

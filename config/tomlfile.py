@@ -10,6 +10,7 @@ from typing import Any
 
 from config.errors import SettingsError
 
+MOST_LEVELS = 32  # of tables and lists inside each other; no settings need more
 Place = tuple[str | int, ...]
 """Where something stands in a file: keys and list positions, such as ("source", 0, "host")."""
 
@@ -73,6 +74,7 @@ def read_toml(path: Path) -> TomlFile:
     text = read_text(path).replace("\r\n", "\n")
     try:
         data = tomllib.loads(text)
+        lines = _Scan(text).lines()
     except tomllib.TOMLDecodeError as error:
         where = re.search(r"\(at (?:line (\d+), column (\d+)|end of document)\)", str(error))
         what = re.sub(r" \(at .*\)$", "", str(error))
@@ -83,7 +85,12 @@ def read_toml(path: Path) -> TomlFile:
         ) from error
     except RecursionError as error:
         raise SettingsError(f"{path.name}:1: tables or lists are nested too deeply to be read") from error
-    return TomlFile(path, data, _Scan(text).lines())
+    deepest = max(lines, key=len, default=())
+    if len(deepest) > MOST_LEVELS:
+        raise SettingsError(
+            f"{path.name}:{lines[deepest]}: tables or lists are nested deeper than {MOST_LEVELS}"
+        )
+    return TomlFile(path, data, lines)
 
 
 def shown(value: Any, limit: int = 60) -> str:

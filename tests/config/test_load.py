@@ -4,13 +4,19 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from config.channels import ChannelTable
 from config.errors import SettingsError
-from config.load import is_centre, read_centre, read_gateway, read_settings, read_site, settings_hash
+from config.forms import fill
+from config.load import _read, is_centre, read_centre, read_gateway, read_settings, read_site, settings_hash
+from config.profiles import ProfileFile
 from config.settings import CentreSettings, GatewaySettings
+from config.tomlfile import TomlFile
 
 SIGNING = "whsec_" + "QUJDREVGR0hJSktMTU5PUA=="
 SITE = """\
@@ -34,10 +40,10 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WL_SIGN", SIGNING)
 
 
-def site(tmp_path: Path, settings: str, channels: str = CHANNELS) -> Path:
+def site(tmp_path: Path, text: str, channels: str = CHANNELS) -> Path:
     (tmp_path / "channels.csv").write_text(channels, "utf-8")
     path = tmp_path / "gateway.toml"
-    path.write_text(settings, "utf-8")
+    path.write_text(text, "utf-8")
     return path
 
 
@@ -259,6 +265,45 @@ def test_the_hash_follows_what_decides_and_nothing_else(
     channels: ChannelTable = read_site(tmp_path / "gateway.toml").channels
     louder = ChannelTable([replace(channels[0], high=5.0)])
     assert settings_hash(None, channels) != settings_hash(None, louder)
+
+
+WORDS = (
+    "id channels kind options host profile secret env file url bucket token alarm warning hold_s place zzz"
+)
+NAMES = st.sampled_from(
+    [*GatewaySettings.model_fields, *CentreSettings.model_fields, *WORDS.split(" "), "a b", ""]
+)
+SCALARS = st.one_of(
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.sampled_from(
+        ["modbus", "mqtt", "jump", "gas_rtu", "5s", "", "a.b", "../x", "*", "WL_SIGN", "config.load"]
+    ),
+    st.text(max_size=5),
+    st.dates(),
+)
+ANYTHING = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.dictionaries(NAMES, ANYTHING, max_size=6))
+def test_nothing_that_toml_can_say_makes_the_reader_crash(data: dict[str, Any]) -> None:
+    file = TomlFile(Path("any.toml"), data, {})
+    for read in (lambda: _read(GatewaySettings, file), lambda: _read(CentreSettings, file)):
+        try:
+            read()
+        except SettingsError as error:
+            assert error.mistakes
+            assert all(mistake.startswith("any.toml:1: ") for mistake in error.mistakes)
+    try:
+        fill(ProfileFile, data, file.mistake)
+    except SettingsError as error:
+        assert error.mistakes
 
 
 def test_reading_settings_imports_nothing_slow() -> None:
