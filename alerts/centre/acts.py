@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from alerts.centre.cases import LATCHED, UNACKNOWLEDGED, Incident, Stage, Waiting, waiting_for
+from alerts.centre.cases import LATCHED, Incident, Stage, Waiting, waiting_for
 from alerts.centre.events import CASE, STAFF_SOURCE, Fact
 
 ACTS = ("acknowledged", "shelved", "unshelved", "confirmed", "reset", "closed")
@@ -135,7 +135,6 @@ def _commands(incident: Incident, kind: str, body: Mapping[str, Any]) -> list[di
     if kind == "reset":
         latched = [alarm.id for alarm in incident.alarms.values() if alarm.now.state in LATCHED]
         return [{"kind": "reset", "body": {"alert_id": id}} for id in sorted(latched)]
-    waits = any(alarm.now.state in UNACKNOWLEDGED for alarm in incident.alarms.values())
-    if kind == "acknowledged" or (kind == "confirmed" and waits):
+    if kind == "acknowledged" or (kind == "confirmed" and incident.stage is Stage.RECEIVED):
         return [{"kind": "ack", "body": {"incident": incident.id}}]
     return []

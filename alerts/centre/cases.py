@@ -1,24 +1,11 @@
-"""Cases: facts folded into incidents and what people do about them; pure, whatever the order of arrival."""
+"""Cases: an incident, its alarms, what people do about it, and when its case may be closed; pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-import msgspec
-
-from alerts.centre.events import (
-    ALERT,
-    CASE,
-    CENTRE_SOURCE,
-    CONFIRMED,
-    Change,
-    Confirmation,
-    Fact,
-    change_of,
-    nanoseconds,
-    site_of,
-)
+from alerts.centre.events import Change, nanoseconds
 
 GRADES = ("P1", "P2", "P3", "P4")
 IN_BAND = frozenset({"NORMAL", "RTN_UNACK"})  # the condition is false
@@ -73,19 +60,6 @@ class Act:
     body: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """What a gateway is asked to do; repeated to it until it confirms."""
-
-    id: str
-    incident: str
-    gateway: str
-    kind: str
-    actor: str
-    issued_ns: int
-    body: Mapping[str, Any]
-
-
 @dataclass
 class Alarm:
     """One alarm of a gateway: its changes by `seq`, whichever came first."""
@@ -93,6 +67,7 @@ class Alarm:
     gateway: str
     id: str
     told: dict[int, Told] = field(default_factory=dict)
+    home: str = ""  # the key of the incident that it belongs to now
 
     @property
     def ordered(self) -> list[Told]:
@@ -106,6 +81,12 @@ class Alarm:
     @property
     def first(self) -> Told:
         return self.told[min(self.told)]
+
+    @property
+    def said(self) -> Change:
+        """The newest change that says what is wrong, with its reasons; a clearing does not."""
+        wrong = [told.change for told in self.ordered if told.type in ARMING]
+        return wrong[-1] if wrong else self.now
 
     @property
     def in_band(self) -> bool:
@@ -146,7 +127,7 @@ class Incident:
     id: str
     alarms: dict[str, Alarm] = field(default_factory=dict)
     acts: dict[int, Act] = field(default_factory=dict)
-    moved_to: str = ""  # the incident that took over its last alarm
+    once: dict[str, Alarm] = field(default_factory=dict)  # alarms that some change counted to it
 
     @property
     def key(self) -> str:
@@ -274,123 +255,6 @@ def waiting_for(incident: Incident, now_ns: int, verify_ns: int, gateway_silent:
     if not out and not incident.latched and calm and max(calm) + verify_ns > now_ns:
         missing.append(Waiting("window", until_ns=max(calm) + verify_ns))
     return missing
-
-
-class Board:
-    """What the casebook says now: every fact folded once, a gateway's events in any order."""
-
-    def __init__(self) -> None:
-        self.incidents: dict[str, Incident] = {}
-        self.open: dict[str, Incident] = {}
-        self._closed: dict[str, Incident] = {}  # the newest closing last
-        self.number = 0  # of the newest fact folded
-        self.silent: dict[str, Alarm] = {}  # gateways that the centre no longer hears
-        self._alarms: dict[tuple[str, str], Alarm] = {}
-        self._pending: dict[str, dict[str, Command]] = {}
-        self._commands: dict[str, Command] = {}
-        self._confirmed: dict[tuple[str, str], Confirmation] = {}
-
-    def fold(self, fact: Fact) -> set[str]:
-        """Take in one fact; the keys of the incidents that it touched."""
-        self.number = max(self.number, fact.number)
-        touched: set[str] = set()
-        if fact.type.startswith(ALERT):
-            touched = self._fold_change(fact)
-        elif fact.type.startswith(CASE):
-            touched = self._fold_act(fact)
-        elif fact.type == CONFIRMED:
-            touched = self._fold_confirmation(fact)
-        for key in touched:
-            self._file(self.incidents[key])
-        return touched
-
-    def recently_closed(self, most: int) -> list[Incident]:
-        """The cases that were closed last, newest first."""
-        return list(self._closed.values())[: -most - 1 : -1]
-
-    def _file(self, incident: Incident) -> None:
-        """Keep the two lists: what is open, and what people closed."""
-        if incident.open:
-            self.open[incident.key] = incident
-            self._closed.pop(incident.key, None)
-        else:
-            self.open.pop(incident.key, None)
-            if incident.alarms and not incident.quiet:
-                self._closed.setdefault(incident.key, incident)
-
-    def pending(self, gateway: str) -> Sequence[Command]:
-        """Commands that a gateway has not confirmed yet, oldest first."""
-        return list(self._pending.get(gateway, {}).values())
-
-    def result_of(self, command: str) -> Confirmation | None:
-        """What became of a command, once its own gateway said so."""
-        issued = self._commands.get(command)
-        return self._confirmed.get((issued.gateway, command)) if issued else None
-
-    def commands_of(self, act: Act) -> list[str]:
-        """The ids of the commands that an act gave."""
-        return [command["id"] for command in act.body.get("commands", ())]
-
-    def _incident(self, gateway: str, id: str) -> Incident:
-        key = f"{gateway}/{id}"
-        if key not in self.incidents:
-            self.incidents[key] = Incident(gateway, id)
-        return self.incidents[key]
-
-    def _fold_change(self, fact: Fact) -> set[str]:
-        change = change_of(fact)
-        gateway = site_of(fact.source)
-        kind = fact.type.removeprefix(ALERT).partition(".")[0]
-        alarm = self._alarms.setdefault((gateway, change.alert_id), Alarm(gateway, change.alert_id))
-        homes = {told.change.incident for told in alarm.told.values()}
-        alarm.told[change.seq] = Told(fact.number, fact.received_ns, kind, change)
-        homes.add(change.incident)
-        home = self._incident(gateway, alarm.now.incident)
-        for id in homes:  # a late parent may take over an alarm: it lives where its newest change says
-            incident = self._incident(gateway, id)
-            if incident is home:
-                incident.alarms[alarm.id] = alarm
-                incident.moved_to = ""
-            else:
-                incident.alarms.pop(alarm.id, None)
-                incident.moved_to = "" if incident.alarms else home.key
-        if fact.source == CENTRE_SOURCE:
-            self._note_silence(alarm)
-        return {f"{gateway}/{id}" for id in homes}
-
-    def _note_silence(self, alarm: Alarm) -> None:
-        if not alarm.in_band:
-            self.silent[alarm.now.place] = alarm
-        elif self.silent.get(alarm.now.place) is alarm:
-            del self.silent[alarm.now.place]
-
-    def _fold_act(self, fact: Fact) -> set[str]:
-        body = msgspec.json.decode(fact.data)
-        gateway, _, id = fact.incident.partition("/")
-        kind = fact.type.removeprefix(CASE).partition(".")[0]
-        incident = self._incident(gateway, id)
-        incident.acts[fact.number] = Act(fact.number, fact.id, fact.received_ns, kind, body["actor"], body)
-        for command in body.get("commands", ()):
-            issued = Command(
-                command["id"],
-                fact.incident,
-                gateway,
-                command["kind"],
-                body["actor"],
-                fact.received_ns,
-                command["body"],
-            )
-            self._commands[issued.id] = issued
-            if (gateway, issued.id) not in self._confirmed:
-                self._pending.setdefault(gateway, {})[issued.id] = issued
-        return {fact.incident}
-
-    def _fold_confirmation(self, fact: Fact) -> set[str]:
-        confirmation = msgspec.json.decode(fact.data, type=Confirmation)
-        gateway = site_of(fact.source)
-        self._confirmed.setdefault((gateway, confirmation.command), confirmation)
-        command = self._pending.get(gateway, {}).pop(confirmation.command, None)
-        return set() if command is None else {command.incident}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ import msgspec
 from alerts.alert import rfc3339, short_hash
 from alerts.centre import casebook as book
 from alerts.centre.acts import ActRefused, prepare
-from alerts.centre.cases import Alarm, Board, Incident
+from alerts.centre.board import Board
+from alerts.centre.cases import Alarm, Incident
 from alerts.centre.events import (
     ALERT,
     CENTRE_SOURCE,

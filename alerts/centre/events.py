@@ -57,7 +57,10 @@ class Change(Struct, frozen=True):
     channel: Word = ""
     tier: Word = ""
     owner: Word = ""
+    title: Word = ""
+    title_zh: Word = ""
     advice: Text = ""
+    advice_zh: Text = ""
     actor: Word = ""
     reason: Text = ""
     rule: Any = None
@@ -65,6 +68,7 @@ class Change(Struct, frozen=True):
     observed: dict[str, Any] | None = None
     plot: Any = None
     shelved_until: Moment | None = None
+    supersedes: list[Id] = []  # incidents that turned out to be part of this one
 
 
 class Confirmation(Struct, frozen=True):
@@ -106,6 +110,8 @@ def read_batch(body: bytes, source: str) -> list[Event]:
             raise BadBatch(f"[{index}].source: must be {source}, got {event.source[:80]}")
         if event.type.startswith(ALERT):
             _decode(bytes(event.data), Change, f"[{index}].data")
+        elif event.type == HEARTBEAT:
+            _decode(bytes(event.data), dict[str, Any], f"[{index}].data")
         elif event.type == CONFIRMED:
             _decode(bytes(event.data), Confirmation, f"[{index}].data")
     return events

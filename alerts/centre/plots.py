@@ -1,14 +1,16 @@
 """Plots: the last readings before an alarm as a small SVG drawing; the page needs no script for it."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from html import escape
 from typing import Any
 
 WIDTH, HEIGHT = 720, 240
 LEFT, RIGHT, TOP, BOTTOM = 56, 14, 14, 30
+LEVELS = ("expected", "low", "high", "limit")
 MOST_POINTS = 600  # more are thinned: two to a pixel is plenty
 
 
@@ -19,37 +21,35 @@ class Series:
     time_ns: Sequence[int]
     value: Sequence[float]
     unit: str = ""
-    limit: float | None = None
-    expected: float | None = None
+    levels: Mapping[str, float] = field(default_factory=dict)  # by name, of LEVELS
     event_ns: int | None = None
 
 
-def series_of(plot: Any) -> Series | None:
+def series_of(plot: Any, event_ns: int | None = None) -> Series | None:
     """The series in an alert's `data.plot`, or None where it holds nothing that can be drawn.
 
-    Understood: `time_ns` or `t` (ns, seconds or RFC 3339), `value` or `v` (null = gap), `unit`, `limit`,
-    `expected`, `event_ns`.
+    `values` (null = gap) lie `period_s` apart and end at `end` (RFC 3339); beside them, where they mean
+    something, `unit`, `limit`, `expected`, `low` and `high` (the band that is usual). `event_ns` is marked.
     """
-    if not isinstance(plot, Mapping):
+    if not isinstance(plot, Mapping) or not isinstance(plot.get("values"), list):
         return None
-    times = next((plot[name] for name in ("time_ns", "times", "time", "t") if name in plot), None)
-    values = next((plot[name] for name in ("value", "values", "v") if name in plot), None)
-    if not isinstance(times, list) or not isinstance(values, list) or len(times) != len(values):
+    end_ns, period_s = _time_ns(plot.get("end")), _number(plot.get("period_s"))
+    if end_ns is None or period_s is None or not 0 < period_s < 1e7:
         return None
-    pairs = [(_time_ns(time), _number(value)) for time, value in zip(times, values)]
-    known = sorted((time, math.nan if value is None else value) for time, value in pairs if time is not None)
-    if sum(math.isfinite(value) for _, value in known) < 2 or known[0][0] == known[-1][0]:
+    values = [math.nan if (number := _number(value)) is None else number for value in plot["values"]]
+    step = -(-len(values) // MOST_POINTS) or 1
+    values = values[::-1][::step][::-1]  # the newest is always among them
+    if sum(math.isfinite(value) for value in values) < 2:
         return None
-    step = -(-len(known) // MOST_POINTS)
-    kept = known[::-1][::step][::-1]  # the newest is always among them
+    apart_ns = round(period_s * step * 1e9)
     unit = plot.get("unit")
+    levels = {name: _number(plot.get(name)) for name in LEVELS}
     return Series(
-        [time for time, _ in kept],
-        [value for _, value in kept],
+        [end_ns - apart_ns * back for back in range(len(values) - 1, -1, -1)],
+        values,
         unit if isinstance(unit, str) else "",
-        _number(plot.get("limit")),
-        _number(plot.get("expected")),
-        _time_ns(plot.get("event_ns")),
+        {name: level for name, level in levels.items() if level is not None},
+        event_ns,
     )
 
 
@@ -78,8 +78,8 @@ def draw(series: Series, timezone: tzinfo, title: str) -> str:
         moment = datetime.fromtimestamp((start + share * (end - start)) / 1e9, timezone)
         at = LEFT + share * (WIDTH - LEFT - RIGHT)
         parts.append(f'<text class="axis {anchor}" x="{at:.1f}" y="{HEIGHT - 8}">{moment:%H:%M:%S}</text>')
-    for name, level in (("expected", series.expected), ("limit", series.limit)):
-        if level is not None and low <= level <= high:
+    for name, level in series.levels.items():
+        if low <= level <= high:
             parts.append(
                 f'<line class="{name}" x1="{LEFT}" x2="{right}" y1="{y(level):.1f}" y2="{y(level):.1f}"/>'
             )
@@ -95,11 +95,14 @@ def draw(series: Series, timezone: tzinfo, title: str) -> str:
         if math.isfinite(value)
     )
     parts.append(f'<circle class="last" cx="{x(last_time):.1f}" cy="{y(last_value):.1f}" r="4"/>')
-    if series.unit:
-        parts.append(
-            f'<text class="axis unit end" x="{WIDTH - RIGHT}" y="{TOP + 8}">{escape(series.unit)}</text>'
-        )
+    if unit := plain_unit(series.unit):
+        parts.append(f'<text class="axis start" x="{LEFT + 4}" y="{TOP + 8}">{escape(unit)}</text>')
     return "".join([*parts, "</svg>"])
+
+
+def plain_unit(unit: str) -> str:
+    """A UCUM unit as people write it: `%{LEL}` is %LEL, `{NTU}` NTU, `Cel` °C, `1` nothing."""
+    return {"Cel": "°C", "1": ""}.get(unit, re.sub(r"[{}\[\]]", "", unit))
 
 
 def _runs(series: Series) -> list[list[tuple[int, float]]]:
@@ -118,8 +121,8 @@ def _span(series: Series) -> tuple[float, float]:
     finite = [value for value in series.value if math.isfinite(value)]
     low, high = min(finite), max(finite)
     reach = max(high - low, abs(high) * 1e-3, 1e-9)
-    for level in (series.limit, series.expected):
-        if level is not None and low - 4 * reach <= level <= high + 4 * reach:
+    for level in series.levels.values():
+        if low - 4 * reach <= level <= high + 4 * reach:
             low, high = min(low, level), max(high, level)
     margin = max((high - low) * 0.08, abs(high) * 1e-3, 1e-9)
     return low - margin, high + margin
@@ -145,12 +148,7 @@ def _number(value: Any) -> float | None:
 
 
 def _time_ns(value: Any) -> int | None:
-    if isinstance(value, str):
-        try:
-            return round(datetime.fromisoformat(value).timestamp() * 1e9)
-        except (ValueError, OverflowError):
-            return None
-    number = _number(value) if not isinstance(value, int) or isinstance(value, bool) else value
-    if number is None or not 0 < number < 4e18:
+    try:
+        return round(datetime.fromisoformat(value).timestamp() * 1e9)
+    except (TypeError, ValueError, OverflowError):
         return None
-    return int(number) if number > 1e15 else round(number * 1e9)

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from alerts.centre.acts import SHELF_CAP_S
 from alerts.centre.cases import Act, Alarm, Incident, Stage, Told, Waiting, timeline, waiting_for
 from alerts.centre.desk import Desk, Gateway
-from alerts.centre.plots import draw, series_of
+from alerts.centre.events import Change, nanoseconds
+from alerts.centre.plots import draw, plain_unit, series_of
 from alerts.centre.words import Words
 
 SECOND_NS = 1_000_000_000
@@ -43,7 +44,7 @@ class Eye:
 
 def card(incident: Incident, desk: Desk, eye: Eye) -> dict[str, Any]:
     """What the list shows of an incident."""
-    lead, words = incident.lead.now, eye.words
+    lead, words = incident.lead.said, eye.words
     stage, quiet = incident.stage, incident.quiet
     shown = ("information" if incident.open else "over") if quiet else str(stage)
     due_ns = _due_ns(incident)
@@ -52,7 +53,7 @@ def card(incident: Incident, desk: Desk, eye: Eye) -> dict[str, Any]:
         "key": incident.key,
         "grade": incident.grade,
         "grade_word": words.of("grade", incident.grade),
-        "title": words.kind(lead.medium, lead.kind),
+        "title": _title(lead, words),
         "kind": lead.kind,
         "medium": words.of("medium", lead.medium),
         "place": lead.place,
@@ -69,7 +70,7 @@ def card(incident: Incident, desk: Desk, eye: Eye) -> dict[str, Any]:
         "due": eye.clock(due_ns),
         "overdue": waits and due_ns < eye.now_ns,
         "in_band": incident.in_band,
-        "state_word": words.of("state", lead.state),
+        "state_word": words.of("state", incident.lead.now.state),
         "shelved": _shelved(incident, eye),
         "learning": incident.learning,
         "seen": incident.known,
@@ -79,7 +80,7 @@ def card(incident: Incident, desk: Desk, eye: Eye) -> dict[str, Any]:
 
 def whole(incident: Incident, desk: Desk, eye: Eye) -> dict[str, Any]:
     """What the page of one incident shows."""
-    lead, words = incident.lead.now, eye.words
+    lead, words = incident.lead.said, eye.words
     waiting = waiting_for(incident, eye.now_ns, desk.verify_ns, desk.silent(incident.gateway))
     cap_s = (
         0 if incident.gateway == "centre" else min(SHELF_CAP_S[a.now.grade] for a in incident.alarms.values())
@@ -91,11 +92,11 @@ def whole(incident: Incident, desk: Desk, eye: Eye) -> dict[str, Any]:
         "first_seen": eye.clock(min(alarm.first.detected_ns for alarm in incident.alarms.values())),
         "sure": words.of("sure", CERTAINTY[incident.grade]),
         "score": _score(lead.medium, lead.numbers),
-        "figures": _figures(lead.medium, lead.observed, lead.numbers),
+        "figures": _figures(lead.medium, lead.observed, lead.numbers, words),
         "tier": words.of("tier", lead.tier),
         "owner": words.of("owner", lead.owner) if lead.owner else "",
         "first": words.of("first", incident.grade),
-        "advice": words.advice(lead.medium, lead.kind, lead.advice),
+        "advice": words.advice(lead.medium, lead.kind, lead.advice, lead.advice_zh),
         "plots": _plots(incident, eye),
         "wristband": lead.medium == "wristband",
         "alarms": [_alarm(alarm, eye) for alarm in _by_gravity(incident)],
@@ -149,6 +150,10 @@ def audit_line(type: str, body: Mapping[str, Any], incident: str, at_ns: int, ey
     }
 
 
+def _title(change: Change, words: Words) -> str:
+    return words.title(change.medium, change.kind, change.title, change.title_zh)
+
+
 def _by_gravity(incident: Incident) -> Sequence[Alarm]:
     return sorted(incident.alarms.values(), key=lambda a: (a.in_band, a.now.grade, a.first.detected_ns, a.id))
 
@@ -180,17 +185,20 @@ def _score(medium: str, numbers: Mapping[str, float]) -> str:
 
 
 def _figures(
-    medium: str, observed: Mapping[str, Any] | None, numbers: Mapping[str, float]
+    medium: str, observed: Mapping[str, Any] | None, numbers: Mapping[str, float], words: Words
 ) -> list[tuple[str, str]]:
+    """Name and value of what stands behind a judgement; of a wristband nothing."""
     if medium == "wristband":
         return []
     figures = []
     if observed and isinstance(observed.get("value"), int | float):
-        unit = str(observed.get("unit", ""))
+        unit = plain_unit(str(observed.get("unit", "")))
         figures.append(("value", f"{observed['value']:.6g} {unit}"))
         if isinstance(observed.get("limit"), int | float):
-            figures.append(("limit", f"{observed.get('op', '')} {observed['limit']:.6g} {unit}".strip()))
-    return figures + [(name, f"{value:.6g}") for name, value in sorted(numbers.items())]
+            sign = {">=": "≥", "<=": "≤"}.get(str(observed.get("op", "")), "")
+            figures.append(("limit", f"{sign} {observed['limit']:.6g} {unit}".strip()))
+    figures += [(name, f"{value:.5g}") for name, value in sorted(numbers.items()) if name != "score"]
+    return [(words.of("figure", name), value) for name, value in figures]
 
 
 def _plots(incident: Incident, eye: Eye) -> list[str]:
@@ -199,7 +207,7 @@ def _plots(incident: Incident, eye: Eye) -> list[str]:
     for alarm in _by_gravity(incident):
         if alarm.now.medium == "wristband" or len(drawings) == 3:
             continue
-        series = series_of(alarm.plot)
+        series = series_of(alarm.plot, nanoseconds(alarm.said.t.event))
         if series is not None:
             title = eye.words("plot_title", place=alarm.now.channel or alarm.now.place)
             drawings.append(draw(series, eye.timezone, title))
@@ -209,7 +217,7 @@ def _plots(incident: Incident, eye: Eye) -> list[str]:
 def _alarm(alarm: Alarm, eye: Eye) -> dict[str, Any]:
     change = alarm.now
     return {
-        "title": eye.words.kind(change.medium, change.kind),
+        "title": _title(change, eye.words),
         "grade": change.grade,
         "place": change.channel or change.place,
         "state_word": eye.words.of("state", change.state),

@@ -271,9 +271,10 @@ class Pages:
         if incident is None:
             raise HTTPException(404)
         if not incident.alarms:
-            if not incident.moved_to:
+            elsewhere = self.desk.board.moved_to(incident)
+            if not elsewhere:
                 raise HTTPException(404)
-            return RedirectResponse(_path(incident.moved_to), 303)
+            return RedirectResponse(_path(elsewhere), 303)
         eye = self._eye(request)
         return self._page(
             request,
@@ -311,7 +312,7 @@ class Pages:
             "account": session.account if session else None,
             "form_token": session.form_token if session else "",
             "once": lambda: secrets.token_hex(12),
-            "now": eye.clock(eye.now_ns),
+            "number": self.desk.board.number,
             "grades": GRADES,
             **shown,
         }

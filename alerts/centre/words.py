@@ -26,15 +26,15 @@ class Words:
         pair = self._tables[table].get(key)
         return key if pair is None else pair[self._column].format(**details)
 
-    def kind(self, medium: str, kind: str) -> str:
-        """What an event is called."""
+    def title(self, medium: str, kind: str, said: str, said_zh: str) -> str:
+        """What an event is called: as its gateway says, else as our own grades file does."""
         grading = read_grades().of(medium, kind)
-        return grading.title_zh if self.language == "zh" else grading.title
+        return said_zh or grading.title_zh if self.language == "zh" else said or grading.title
 
-    def advice(self, medium: str, kind: str, given: str) -> str:
-        """What to do: in Chinese from the grades file, else as the gateway said."""
+    def advice(self, medium: str, kind: str, said: str, said_zh: str) -> str:
+        """What to do, likewise."""
         grading = read_grades().of(medium, kind)
-        return grading.advice_zh if self.language == "zh" else given or grading.advice
+        return said_zh or grading.advice_zh if self.language == "zh" else said or grading.advice
 
     def span(self, seconds: float) -> str:
         """A length of time in the largest unit that suits it."""

@@ -6,7 +6,7 @@ const pulse = document.getElementById("pulse");
 const lost = document.getElementById("lost");
 const REFRESH_MS = 15000; // ages and waiting times move on although nothing happened
 let waiting = null;
-let seen = null;
+let seen = document.body.dataset.number; // the newest fact that this page shows
 
 function parts(root) {
   return [...root.querySelectorAll("[data-live]")];
@@ -25,6 +25,7 @@ function busy(part) {
 }
 
 function swap(fresh) {
+  seen = fresh.body.dataset.number;
   for (const part of parts(document)) {
     const renewed = fresh.getElementById(part.id);
     if (!renewed || !part.isConnected) continue;
@@ -74,8 +75,7 @@ function listen() {
   const events = new EventSource(source);
   events.addEventListener("hello", (event) => {
     up();
-    if (seen !== null && seen !== event.data) soon();
-    seen = event.data;
+    if (seen !== event.data) soon();
   });
   events.addEventListener("change", (event) => {
     up();

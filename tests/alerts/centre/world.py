@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from alerts.alert import AlertChange, short_hash
+from alerts.centre.events import STAFF_SOURCE, Fact
 from alerts.signing import new_secret, sign, verify
 from tests.parts import Server, free_port, running
 
@@ -319,3 +320,17 @@ def until(true: Any, seconds: float = 20.0) -> Any:
             return result
         assert time.monotonic() < end, "it did not come true in time"
         time.sleep(0.05)
+
+
+def fact(event: Mapping[str, Any], number: int, received_ns: int) -> Fact:
+    """An event as the casebook holds it, without a casebook."""
+    site = event["source"].removeprefix("urn:watchline:")
+    incident = f"{site}/{event['data']['incident']}" if "incident" in event["data"] else ""
+    data = json.dumps(event["data"]).encode()
+    return Fact(number, received_ns, event["source"], event["id"], event["type"], incident, data)
+
+
+def done(key: str, kind: str, number: int, at_ns: int, **body: Any) -> Fact:
+    """What a member of staff did, as the casebook holds it."""
+    data = json.dumps({"actor": "wang", "commands": [], **body}).encode()
+    return Fact(number, at_ns, STAFF_SOURCE, f"act-{number}", f"city.linkage.case.{kind}.v1", key, data)

@@ -1,0 +1,288 @@
+"""A case: who must act, what an act is worth once things grow worse, and when it may be closed."""
+
+from typing import Any
+
+import pytest
+
+from alerts.centre.acts import ActRefused, NotYet, prepare
+from alerts.centre.board import Board
+from alerts.centre.cases import Incident, Stage, timeline, waiting_for
+from tests.alerts.centre.world import SECOND_NS, Story, done, fact
+
+SOURCE = "urn:watchline:gw-1"
+START_NS = 1_767_578_400 * SECOND_NS
+MINUTE_NS = 60 * SECOND_NS
+WINDOW_NS = 30 * MINUTE_NS
+
+
+class Desk:
+    """A board that is told one fact a minute."""
+
+    def __init__(self) -> None:
+        self.board = Board()
+        self.number = 0
+
+    @property
+    def now_ns(self) -> int:
+        return START_NS + self.number * MINUTE_NS
+
+    def told(self, event: dict[str, Any]) -> None:
+        self.number += 1
+        self.board.fold(fact(event, self.number, self.now_ns))
+
+    def did(self, story: Story, kind: str, **body: Any) -> None:
+        self.number += 1
+        self.board.fold(done(story.key, kind, self.number, self.now_ns, **body))
+
+    def incident(self, story: Story) -> Incident:
+        return self.board.incidents[story.key]
+
+    def missing(self, story: Story, later_ns: int = 0, silent: bool = False) -> list[str]:
+        waiting = waiting_for(self.incident(story), self.now_ns + later_ns, WINDOW_NS, silent)
+        return [one.what for one in waiting]
+
+    def act(self, story: Story, kind: str, later_ns: int = 0, seen: int | None = None, **form: str) -> Any:
+        incident = self.incident(story)
+        return prepare(
+            incident,
+            kind,
+            {"seen": str(incident.known if seen is None else seen), **form},
+            actor="wang",
+            once="0" * 24,
+            now_ns=self.now_ns + later_ns,
+            verify_ns=WINDOW_NS,
+            gateway_silent=False,
+        )
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+def burst() -> Story:
+    return Story(SOURCE, "water.main-7")
+
+
+def test_a_case_goes_from_received_over_accepted_and_verifying_to_closed(desk: Desk, burst: Story) -> None:
+    stages = []
+    desk.told(burst.raised())
+    stages.append(desk.incident(burst).stage)
+    for kind in ("acknowledged", "confirmed", "closed"):
+        desk.did(burst, kind)
+        stages.append(desk.incident(burst).stage)
+
+    assert stages == [Stage.RECEIVED, Stage.ACCEPTED, Stage.VERIFYING, Stage.CLOSED]
+    assert burst.key not in desk.board.open
+
+
+def test_a_signal_that_returns_never_closes_a_case(desk: Desk, burst: Story) -> None:
+    desk.told(burst.raised())
+    desk.told(burst.cleared())
+
+    assert desk.incident(burst).stage is Stage.RECEIVED
+    assert burst.key in desk.board.open
+
+
+def test_closing_needs_the_field_and_the_signal_in_band_for_the_whole_window(
+    desk: Desk, burst: Story
+) -> None:
+    desk.told(burst.raised())
+    assert desk.missing(burst) == ["field", "signal"]
+
+    desk.did(burst, "acknowledged")
+    assert desk.missing(burst) == ["field", "signal"]
+
+    desk.did(burst, "confirmed", outcome="real")
+    assert desk.missing(burst) == ["signal"]
+
+    desk.told(burst.cleared())
+    assert desk.missing(burst) == ["window"]
+    assert desk.missing(burst, later_ns=WINDOW_NS - 1) == ["window"]
+    assert desk.missing(burst, later_ns=WINDOW_NS) == []
+
+
+def test_a_signal_that_strays_again_starts_the_window_anew(desk: Desk, burst: Story) -> None:
+    desk.told(burst.raised())
+    desk.did(burst, "confirmed")
+    desk.told(burst.cleared())
+    desk.told(burst.change("updated", "ACTIVE_UNACK"))
+    assert desk.missing(burst, later_ns=WINDOW_NS) == ["signal"]
+
+    desk.told(burst.cleared())
+
+    assert desk.missing(burst, later_ns=WINDOW_NS - 1) == ["window"]
+
+
+def test_every_alarm_of_the_incident_counts(desk: Desk, burst: Story) -> None:
+    other = Story(SOURCE, "water.main-8", {"incident": burst.incident})
+    desk.told(burst.raised())
+    desk.told(other.raised(notify=False))
+    desk.did(burst, "confirmed")
+    desk.told(burst.cleared())
+
+    assert desk.missing(burst, later_ns=WINDOW_NS) == ["signal"]
+
+
+def test_an_acknowledged_return_goes_on_counting_from_the_return(desk: Desk, burst: Story) -> None:
+    desk.told(burst.raised())
+    desk.told(burst.change("cleared", "RTN_UNACK"))
+    returned = desk.now_ns
+    desk.told(burst.change("acknowledged", "NORMAL"))
+
+    assert next(iter(desk.incident(burst).alarms.values())).calm_since_ns == returned
+
+
+def test_a_latched_alarm_must_be_reset_before_closing(desk: Desk, burst: Story) -> None:
+    desk.told(burst.raised())
+    desk.did(burst, "confirmed")
+    desk.told(burst.change("cleared", "LATCH_ACK"))
+    assert desk.missing(burst, later_ns=WINDOW_NS) == ["reset"]
+    assert desk.act(burst, "reset").data.count(b'"reset"') == 1
+
+    desk.told(burst.change("updated", "NORMAL", notify=False))
+
+    assert desk.missing(burst, later_ns=WINDOW_NS) == []
+
+
+def test_silence_of_the_gateway_proves_nothing(desk: Desk, burst: Story) -> None:
+    desk.told(burst.raised())
+    desk.did(burst, "confirmed")
+    desk.told(burst.cleared())
+
+    assert desk.missing(burst, later_ns=WINDOW_NS, silent=True) == ["gateway"]
+
+
+def test_growing_worse_asks_for_a_new_acknowledgement_and_a_new_look(desk: Desk, burst: Story) -> None:
+    desk.told(burst.raised(grade="P3"))
+    desk.did(burst, "acknowledged")
+    desk.did(burst, "confirmed")
+
+    desk.told(burst.change("updated", "ACTIVE_UNACK", grade="P1", notify=True))
+
+    assert desk.incident(burst).stage is Stage.RECEIVED
+    assert desk.incident(burst).grade == "P1"
+    assert "field" in desk.missing(burst)
+
+
+def test_a_closed_case_opens_again_when_people_are_called_again(desk: Desk, burst: Story) -> None:
+    desk.told(burst.raised())
+    for kind in ("acknowledged", "confirmed", "closed"):
+        desk.did(burst, kind)
+
+    desk.told(burst.raised())
+
+    assert burst.key in desk.board.open
+
+
+def test_a_change_that_folds_into_a_running_incident_disturbs_nobody(desk: Desk, burst: Story) -> None:
+    desk.told(burst.raised())
+    desk.did(burst, "acknowledged")
+
+    desk.told(burst.change("updated", "ACTIVE_ACK", notify=False))
+    desk.told(burst.cleared(notify=True))
+
+    assert desk.incident(burst).stage is Stage.ACCEPTED
+
+
+def test_whoever_acknowledged_at_the_gateway_has_taken_it(desk: Desk, burst: Story) -> None:
+    desk.told(burst.raised())
+    desk.told(burst.change("acknowledged", "ACTIVE_ACK", actor="local.roster"))
+
+    assert desk.incident(burst).stage is Stage.ACCEPTED
+
+
+def test_closing_without_field_confirmation_is_impossible_even_as_a_fact(desk: Desk, burst: Story) -> None:
+    desk.told(burst.raised())
+    desk.did(burst, "acknowledged")
+
+    desk.did(burst, "closed")
+
+    assert desk.incident(burst).stage is Stage.ACCEPTED
+
+
+@pytest.mark.parametrize("given", [{"grade": "P4"}, {"warmup": True}])
+def test_information_and_learning_ask_nothing_and_end_with_their_signal(
+    desk: Desk, burst: Story, given: dict[str, Any]
+) -> None:
+    desk.told(burst.raised(**given))
+    assert desk.incident(burst).quiet
+    assert burst.key in desk.board.open
+
+    desk.told(burst.cleared(**given))
+
+    assert burst.key not in desk.board.open
+
+
+def test_acts_are_refused_with_a_reason(desk: Desk, burst: Story) -> None:
+    def refused(kind: str, **form: str) -> str:
+        with pytest.raises(ActRefused) as refusal:
+            desk.act(burst, kind, **form)
+        return refusal.value.code
+
+    desk.told(burst.raised())
+    assert refused("dance") == "unknown_act"
+    assert refused("confirmed", note="seen") == "outcome_missing"
+    assert refused("confirmed", outcome="real", note=" ") == "note_missing"
+    assert refused("confirmed", outcome="real", note="x" * 1001) == "too_long"
+    assert refused("unshelved") == "not_shelved"
+    assert refused("reset") == "nothing_latched"
+    with pytest.raises(NotYet) as not_yet:
+        desk.act(burst, "closed")
+    assert [one.what for one in not_yet.value.waiting] == ["field", "signal"]
+
+    desk.did(burst, "acknowledged")
+    assert refused("acknowledged") == "acknowledged_already"
+
+
+def test_acting_on_an_old_picture_is_refused_once_it_grew_worse(desk: Desk, burst: Story) -> None:
+    desk.told(burst.raised(grade="P3"))
+    seen = desk.incident(burst).known
+    desk.told(burst.change("escalated", "ACTIVE_UNACK", grade="P1", notify=True))
+
+    with pytest.raises(ActRefused, match="grew_worse"):
+        desk.act(burst, "acknowledged", seen=seen)
+
+
+@pytest.mark.parametrize(
+    ("grade", "seconds", "code"),
+    [
+        ("P1", "60", "not_shelvable"),
+        ("P2", "3600", ""),
+        ("P2", "3601", "shelf_length"),
+        ("P3", "28800", ""),
+        ("P3", "28801", "shelf_length"),
+        ("P3", "59", "shelf_length"),
+        ("P3", "-3600", "shelf_length"),
+        ("P3", "1e9", "shelf_length"),
+        ("P3", "9" * 400, "shelf_length"),
+        ("P3", "one_shot", ""),
+    ],
+)
+def test_shelves_have_a_reason_and_an_end_within_the_cap(
+    desk: Desk, burst: Story, grade: str, seconds: str, code: str
+) -> None:
+    desk.told(burst.raised(grade=grade))
+    if code:
+        with pytest.raises(ActRefused, match=code):
+            desk.act(burst, "shelved", seconds=seconds, reason="works")
+        return
+
+    assert b'"shelve"' in desk.act(burst, "shelved", seconds=seconds, reason="works").data
+    with pytest.raises(ActRefused, match="reason_missing"):
+        desk.act(burst, "shelved", seconds=seconds, reason=" ")
+
+
+def test_the_timeline_tells_everything_newest_first(desk: Desk, burst: Story) -> None:
+    desk.told(burst.raised(detected_ns=START_NS + MINUTE_NS))
+    desk.did(burst, "acknowledged")
+    desk.told(burst.cleared(detected_ns=START_NS + 3 * MINUTE_NS))
+
+    lines = timeline(desk.incident(burst))
+
+    assert [line.act.kind if line.act else line.told.type for line in lines if line.act or line.told] == [
+        "cleared",
+        "acknowledged",
+        "raised",
+    ]
