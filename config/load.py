@@ -221,6 +221,14 @@ def _mistakes_between_tables(settings: GatewaySettings | CentreSettings, file: T
     """Names that must differ."""
     mistakes: list[str] = []
     labels = [("notifier", "name", [notifier.label for notifier in settings.notifier])]
+    if isinstance(settings, GatewaySettings) and settings.centre is not None:
+        mistakes += [
+            file.mistake(
+                ("notifier", number, "name"), '"centre" is what [centre] is called; give another name'
+            )
+            for number, notifier in enumerate(settings.notifier)
+            if notifier.label == "centre"
+        ]
     if isinstance(settings, CentreSettings):
         labels.append(("gateway", "id", [gateway.id for gateway in settings.gateway]))
     for table, key, names in labels:

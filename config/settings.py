@@ -85,6 +85,13 @@ class Site(Settings):
     snapshot_every_s: Annotated[Seconds, Field(gt=0)] = Field(
         default=300.0, description="how often memories are saved; a restart repeats at most this much"
     )
+    backlog_s: Annotated[Seconds, Field(gt=0)] = Field(
+        default=14 * 86400.0,
+        description="how long readings wait for a store that is away; then the oldest go, counted",
+    )
+    backlog_bytes: Annotated[int, Field(ge=1 << 20)] = Field(
+        default=4 << 30, description="how large the journal may grow for it; then the oldest go, counted"
+    )
     warmup_s: Seconds = Field(
         default=3 * 86400.0,
         description="how long after its first reading a channel's alerts are marked as warm-up",

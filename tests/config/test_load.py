@@ -202,6 +202,15 @@ def test_two_notifiers_need_two_names(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [one.label for one in read_gateway(site(tmp_path, named)).notifier] == ["night", "day"]
 
 
+def test_a_notifier_may_not_be_called_what_the_centre_is_called(tmp_path: Path) -> None:
+    centre = '[centre]\nurl = "http://c"\nsecret = { env = "WL_SIGN" }\n'
+    webhook = (
+        '[[notifier]]\nkind = "webhook"\nurl = "http://w"\nsecret = { env = "WL_SIGN" }\nname = "centre"\n'
+    )
+    (told,) = mistakes(site(tmp_path, SITE + centre + webhook))
+    assert told.startswith('gateway.toml:11: notifier[0].name: "centre" is what [centre] is called')
+
+
 CENTRE = """\
 [listen]
 port = 8443
