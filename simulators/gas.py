@@ -40,7 +40,7 @@ class Gas:
         self, time_s: FloatArray, events: Sequence[Event], wanted: Collection[int]
     ) -> dict[int, FloatArray]:
         torn = [event for event in events if event.kind == "third_party_damage"]
-        through = self._through(time_s, torn)
+        through, used = self._through(time_s, torn), self._through(time_s, ())
         lost, usual = self._lost(through), self._lost(self.mean_through)
         answer = {}
         for n in self.covers:
@@ -53,7 +53,7 @@ class Gas:
             elif channel.quantity == "ch4":
                 answer[n] = self._methane(place, time_s, torn)
             elif is_outlet(channel):
-                share = through[place] / self.mean_through[place]
+                share = used[place] / self.mean_through[place]  # a tear lies before the regulator
                 answer[n] = nominal_of(channel) * (1.0 + DROOP * (1.2 - share) + self._unrest(place, time_s))
             else:
                 root = self.network.root(place)

@@ -1,5 +1,6 @@
 """Live: the world of this moment, as a script file says, for the processes that play it over a wire."""
 
+import os
 import signal
 import sys
 import threading
@@ -78,7 +79,7 @@ def call_when_told_to_stop(stop: Callable[[], object], *, with_stdin: bool) -> N
     if with_stdin:
 
         def wait_for_the_end() -> None:
-            while sys.stdin.buffer.read(4096):
+            while os.read(0, 4096):  # not sys.stdin: its lock would be held at exit
                 pass
             stop()
 

@@ -1,5 +1,6 @@
 """Noise: chance that can be asked for at any moment; the same stream and step always give the same number."""
 
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -12,6 +13,7 @@ _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 
 
+@lru_cache(maxsize=16384)
 def stream(seed: int, *names: str) -> np.uint64:
     """The key of a stream of chance; streams with different names have nothing in common."""
     text = "/".join((str(seed), *names)).encode()
@@ -64,7 +66,7 @@ def wander(key: np.uint64, time_s: FloatArray, scale_s: float, octaves: int = 3)
 
 def _smooth(key: np.uint64, time_s: FloatArray, scale_s: float) -> FloatArray:
     """One octave: normal numbers at knots `scale_s` apart, blended so that the variance is 1 everywhere."""
-    place = np.asarray(time_s, dtype=np.float64) / scale_s + uniform(key, 0)
+    place = np.asarray(time_s, dtype=np.float64) / scale_s + _shift(key)
     knot = np.floor(place).astype(np.int64)
     if knot.size == 0:
         return np.zeros(knot.shape)
@@ -72,8 +74,20 @@ def _smooth(key: np.uint64, time_s: FloatArray, scale_s: float) -> FloatArray:
     turn = part * part * (3.0 - 2.0 * part) * (np.pi / 2)
     first, last = int(knot.min()), int(knot.max())
     if last - first <= 2 * knot.size:  # few knots for many moments: draw each once
-        drawn = normal(key, np.arange(first, last + 2))
+        drawn = _pair(key, first) if first == last else normal(key, np.arange(first, last + 2))
         before, after = drawn[knot - first], drawn[knot - first + 1]
     else:
         before, after = normal(key, knot), normal(key, knot + 1)
     return np.asarray(before * np.cos(turn) + after * np.sin(turn))
+
+
+@lru_cache(maxsize=16384)
+def _shift(key: np.uint64) -> float:
+    """Where between two whole steps the knots of a stream lie."""
+    return float(uniform(key, 0))
+
+
+@lru_cache(maxsize=16384)
+def _pair(key: np.uint64, first: int) -> FloatArray:
+    """Numbers of a knot and the next: a live world asks for the same ones second after second."""
+    return normal(key, np.arange(first, first + 2))

@@ -88,7 +88,7 @@ SCENARIOS: Mapping[str, Scenario] = {
             "methane in the nearest well once it has spread, %LEL", "ch4", ("gas",),
         ),
         Scenario(
-            "joint_overheat", "incident", "major", (4 * 3600, 8 * 3600), (4, 6),
+            "joint_overheat", "incident", "major", (6 * 3600, 10 * 3600), (5, 8),
             "growth of the joint's resistance, times what it was", "joint_temperature", ("power",),
         ),
         Scenario(

@@ -22,7 +22,7 @@ class Sensor:
 
 # One standard deviation and range: simulation-facts.md §3 (typical values).
 SENSORS: Mapping[str, Sensor] = {
-    "pressure": Sensor(0.0, 0.003, least=-100.0),
+    "pressure": Sensor(0.0, 0.004, least=-100.0),
     "flow": Sensor(0.02, 0.01, least=0.0),
     "temperature": Sensor(0.1),
     "ch4": Sensor(0.2, 0.01, least=0.0, most=100.0),
