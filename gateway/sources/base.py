@@ -43,6 +43,10 @@ class Store(Protocol):
         """Take readings in; `on_durable` is called by the storage thread once they are synced."""
         ...
 
+    def drop(self, lane: str, readings: int, reason: str) -> None:
+        """Count readings that came and cannot be kept."""
+        ...
+
     def dead_letter(
         self,
         lane: str,

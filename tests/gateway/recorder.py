@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -16,6 +17,7 @@ class Recorder:
         self.batches: list[ReadingBatch] = []
         self.lanes: list[str] = []
         self.dead: list[tuple[str, bytes, str]] = []  # topic, payload, reason
+        self.dropped: Counter[str] = Counter()
         self.durable_at_once = durable_at_once
         self._pending: list[Callable[[], None]] = []
         self._lock = threading.Lock()
@@ -39,6 +41,10 @@ class Recorder:
         with self._lock:
             self.dead.append((topic, payload, reason))
         self._promise(on_durable)
+
+    def drop(self, lane: str, readings: int, reason: str) -> None:
+        with self._lock:
+            self.dropped[reason] += readings
 
     def _promise(self, on_durable: Callable[[], None] | None) -> None:
         if on_durable is not None:
