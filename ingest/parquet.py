@@ -97,7 +97,7 @@ def sync(path: Path) -> None:
 
 
 def write_readings(path: Path, batches: Iterable[ReadingBatch], channels: ChannelTable) -> int:
-    """Write a recording in the order given, as Parquet, or as CSV where the name ends so; the rows written."""
+    """Write a recording in the order given: Parquet, or CSV where the name ends so. The rows written."""
     path = Path(path)
     if path.suffix == ".csv":
         return _write_csv(path, batches, channels)

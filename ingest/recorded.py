@@ -1,0 +1,338 @@
+"""Recorded: ticks from readings on disk, for replay; memory stays constant however long the recording is.
+
+Recordings that come in order of arrival are only cut into ticks. Others are sorted by arrival, beyond two
+million readings through a temporary file. The rules for duplicates, late and early readings are the
+inbox's own; what our archive wrote has been through them already and is not judged twice.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from config.channels import ChannelTable
+from config.errors import InputError
+from ingest.inbox import Inbox, timely
+from ingest.parquet import write_readings
+from ingest.pieces import AT_ONCE, Intake, Kept, Piece, Spool, open_parquet, spool_csv
+from ingest.readings import ReadingBatch
+from ingest.ticks import SECOND_NS, Command, Epoch, Tick, tick_of
+
+__all__ = ["read_ticks", "write_readings"]
+
+log = logging.getLogger(__name__)
+
+FACTS = "facts.jsonl"
+ADMITTED_AT_ONCE = 1_000  # readings a tick from which ticks are admitted one by one
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fact:
+    """A command or an epoch; `tick` is the journal's id of its tick, 0 where the file does not say."""
+
+    tick: int
+    tick_ns: int
+    command: Command | None
+    epoch: Epoch | None
+
+
+@dataclass
+class _Part:
+    """Pieces that belong together, and the facts to be merged among their ticks."""
+
+    pieces: Sequence[Piece]
+    facts: Sequence[_Fact]
+    admitted: bool
+
+
+def read_ticks(
+    path: Path,
+    channels: ChannelTable,
+    *,
+    facts: Path | None = None,
+    start_ns: int | None = None,
+    end_ns: int | None = None,
+    keep: NDArray[np.bool_] | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Tick]:
+    """Ticks that hold a reading, a command or an epoch, in order; [start_ns, end_ns) of stream time.
+
+    path: a Parquet or CSV file, or a folder of Parquet files such as our archive (its facts.jsonl is then
+    read too). keep (channels,): which to read. progress is told the share done, 0 to 1. InputError names
+    the file and what to do; readings of unknown channels are counted and left out with a warning.
+    """
+    intake = Intake(channels, keep)
+    spool = Spool()
+    try:
+        parts = list(_parts(Path(path), intake, facts, spool))
+        reader = _Reader(channels, start_ns, end_ns, progress, spool, parts)
+        yield from reader.ticks()
+    finally:
+        spool.close()
+        intake.close()
+    if intake.unknown:
+        log.warning("%s: %d readings of channels that are not listed were left out", path, intake.unknown)
+
+
+class _Reader:
+    """One pass over a recording."""
+
+    def __init__(
+        self,
+        channels: ChannelTable,
+        start_ns: int | None,
+        end_ns: int | None,
+        progress: Progress | None,
+        spool: Spool,
+        parts: Sequence[_Part],
+    ) -> None:
+        self.channels = channels
+        self.start_ns = -(1 << 63) if start_ns is None else start_ns
+        self.end_ns = (1 << 63) - 1 if end_ns is None else end_ns
+        self.progress = progress or (lambda share: None)
+        self.spool = spool
+        self.parts = parts
+        self.inbox = Inbox(channels)
+        self.clock_good = True
+        self.total = max(1, sum(piece.rows for part in parts for piece in part.pieces))
+        self.done = 0
+
+    def ticks(self) -> Iterator[Tick]:
+        for part in self.parts:
+            batches = self._judged(self._in_order(part), part)
+            yield from self._with_facts(_cut(batches), part.facts)
+        self.progress(1.0)
+
+    def _in_order(self, part: _Part) -> Iterator[ReadingBatch]:
+        """Batches sorted by tick, channel and time; one begins where the last ended, or in its last tick."""
+        for section in _sections(part.pieces):
+            if not self._overlaps(section):
+                continue
+            rows = sum(piece.rows for piece in section)
+            loaded = (batch for piece in section for batch in piece.load())
+            if rows <= AT_ONCE:
+                yield self._ready(ReadingBatch.joined(list(loaded)))
+            else:
+                for pieces in _sliced(loaded, section, rows, self.spool):
+                    yield self._ready(ReadingBatch.joined([batch for p in pieces for batch in p.load()]))
+            self.done += rows
+            self.progress(self.done / self.total)
+
+    def _overlaps(self, section: Sequence[Piece]) -> bool:
+        first, last = min(p.first_ns for p in section), max(p.last_ns for p in section)
+        return tick_of(last) >= self.start_ns and tick_of(first) < self.end_ns
+
+    def _ready(self, batch: ReadingBatch) -> ReadingBatch:
+        batch = in_order(batch)
+        if not len(batch) or (batch.arrival_ns[0] >= self.start_ns and batch.arrival_ns[-1] < self.end_ns):
+            return batch
+        first, last = np.searchsorted(batch.arrival_ns, (self.start_ns, self.end_ns))
+        return batch.where(np.arange(first, last))
+
+    def _judged(self, batches: Iterable[ReadingBatch], part: _Part) -> Iterator[ReadingBatch]:
+        """Through the inbox's two steps."""
+        epochs = [fact for fact in part.facts if fact.epoch is not None]
+        moments = np.array([fact.tick_ns for fact in epochs], dtype=np.int64)
+        goods = np.array([self.clock_good, *(bool(f.epoch and f.epoch.clock_good) for f in epochs)])
+        for batch in batches:
+            admitted = batch if part.admitted else self._admitted(batch)
+            ticks = admitted.arrival_ns
+            good = True if goods.all() else goods[np.searchsorted(moments, ticks, side="right")]
+            yield timely(admitted, ticks, self.channels.period_s, good)
+        self.clock_good = bool(goods[-1])
+
+    def _admitted(self, batch: ReadingBatch) -> ReadingBatch:
+        """Tick by tick where ticks are large, since each channel then stands alone; else all at once."""
+        starts = np.flatnonzero(np.diff(batch.arrival_ns, prepend=np.iinfo(np.int64).min))
+        if len(batch) < ADMITTED_AT_ONCE * len(starts):
+            return self.inbox.admit(batch).readings
+        ends = [*starts[1:].tolist(), len(batch)]
+        parts = [
+            self.inbox.admit(_slice(batch, start, end)).readings for start, end in zip(starts.tolist(), ends)
+        ]
+        return ReadingBatch.joined(parts)
+
+    def _with_facts(self, ticks: Iterable[Tick], facts: Sequence[_Fact]) -> Iterator[Tick]:
+        """The ticks of readings and those of commands and epochs, one stream."""
+        waiting = [fact for fact in facts if self.start_ns <= fact.tick_ns < self.end_ns]
+        place = 0
+        for tick in ticks:
+            while place < len(waiting) and waiting[place].tick_ns < tick.now_ns:
+                place, alone = _at_one_moment(waiting, place)
+                yield alone
+            if place < len(waiting) and waiting[place].tick_ns == tick.now_ns:
+                place, alone = _at_one_moment(waiting, place)
+                yield replace(tick, commands=alone.commands, epoch=alone.epoch)
+            else:
+                yield tick
+        while place < len(waiting):
+            place, alone = _at_one_moment(waiting, place)
+            yield alone
+
+
+def in_order(batch: ReadingBatch) -> ReadingBatch:
+    """Sorted by tick, channel and time; what is equal keeps its order. Cheap where it is sorted already."""
+    tick, channel, time_ns = batch.arrival_ns, batch.channel, batch.time_ns
+    if len(batch) < 2 or _rises(tick, channel, time_ns):
+        return batch
+    seconds = (tick - tick.min()) // SECOND_NS
+    if seconds.max() < 1 << 16 and channel.max() < 1 << 16:  # NumPy sorts 16-bit keys by radix
+        order = np.argsort(channel.astype(np.uint16), kind="stable")
+        order = order[np.argsort(seconds.astype(np.uint16)[order], kind="stable")]
+        if _rises(tick[order], channel[order], time_ns[order]):
+            return batch.where(order)
+    return batch.where(np.lexsort((time_ns, channel, tick)))
+
+
+def _rises(tick: NDArray[np.int64], channel: NDArray[np.int32], time_ns: NDArray[np.int64]) -> bool:
+    same = tick[1:] == tick[:-1]
+    if not (same | (tick[1:] > tick[:-1])).all():
+        return False
+    next_channel = channel[1:] > channel[:-1]
+    in_time = (channel[1:] == channel[:-1]) & (time_ns[1:] >= time_ns[:-1])
+    return bool((~same | next_channel | in_time).all())
+
+
+def _cut(batches: Iterable[ReadingBatch]) -> Iterator[Tick]:
+    """Ticks of sorted batches; the last tick of a batch waits, since the next may go on with it."""
+    held: list[ReadingBatch] = []
+    for batch in batches:
+        if not len(batch):
+            continue
+        starts = np.flatnonzero(np.diff(batch.arrival_ns, prepend=np.iinfo(np.int64).min)).tolist()
+        for start, end in zip(starts, [*starts[1:], len(batch)]):
+            piece = _slice(batch, start, end)
+            if held and held[0].arrival_ns[0] != piece.arrival_ns[0]:
+                yield _tick(held)
+                held = []
+            held.append(piece)
+    if held:
+        yield _tick(held)
+
+
+def _tick(parts: list[ReadingBatch]) -> Tick:
+    readings = parts[0] if len(parts) == 1 else ReadingBatch.joined(parts).sorted()
+    return Tick(int(readings.arrival_ns[0]), readings)
+
+
+def _slice(batch: ReadingBatch, start: int, end: int) -> ReadingBatch:
+    return ReadingBatch(
+        batch.channel[start:end],
+        batch.time_ns[start:end],
+        batch.value[start:end],
+        batch.quality[start:end],
+        batch.arrival_ns[start:end],
+        batch.flags[start:end],
+    )
+
+
+def _sections(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
+    """Pieces by arrival; those whose ranges overlap by more than a tick have to be sorted together."""
+    section: list[Piece] = []
+    last = 0
+    for piece in sorted(pieces, key=lambda piece: piece.first_ns):
+        if section and tick_of(piece.first_ns) >= last:
+            yield section
+            section = []
+        last = max(last, tick_of(piece.last_ns)) if section else tick_of(piece.last_ns)
+        section.append(piece)
+    if section:
+        yield section
+
+
+def _sliced(
+    batches: Iterable[ReadingBatch], section: Sequence[Piece], rows: int, spool: Spool
+) -> Iterator[list[Kept]]:
+    """Lay a large section down by slices of time, each of about a million readings; then slice by slice."""
+    first = tick_of(min(piece.first_ns for piece in section))
+    seconds = (tick_of(max(piece.last_ns for piece in section)) - first) // SECOND_NS + 1
+    slices = min(seconds, 2 * rows // AT_ONCE + 1)
+    width_ns = -(-seconds // slices) * SECOND_NS
+    laid: list[list[Kept]] = [[] for _ in range(slices)]
+    for batch in batches:
+        number = ((batch.arrival_ns - first) // width_ns).astype(np.uint16)
+        order = np.argsort(number, kind="stable")
+        batch, number = batch.where(order), number[order]
+        starts = np.flatnonzero(np.diff(number.astype(np.int32), prepend=-1)).tolist()
+        for start, end in zip(starts, [*starts[1:], len(batch)]):
+            laid[int(number[start])].append(spool.keep(_slice(batch, start, end)))
+    yield from (pieces for pieces in laid if pieces)
+
+
+def _parts(path: Path, intake: Intake, facts: Path | None, spool: Spool) -> Iterator[_Part]:
+    """What is to be read, in order, each with the facts that fall into it."""
+    if path.is_dir():
+        files = sorted(path.glob("*.parquet"))
+        if not files:
+            raise InputError(
+                f"{path}: no .parquet file in this folder; name a recording or an archive folder"
+            )
+        beside = path / FACTS
+        known = _read_facts(facts or beside) if facts or beside.exists() else []
+    elif path.is_file():
+        files, known = [path], _read_facts(facts) if facts else []
+        if not _is_parquet(path):
+            yield _Part(spool_csv(path, intake, spool), known, admitted=False)
+            return
+    else:
+        raise InputError(f"{path}: no such file or folder; name a recording or an archive folder")
+    opened = [open_parquet(file, intake) for file in files]
+    foreign = [piece for file in opened if file.ticks is None for piece in file.pieces]
+    if foreign or not all(fact.tick for fact in known):
+        pieces = [piece for file in opened for piece in file.pieces]
+        admitted = not foreign
+        yield _Part(pieces, sorted(known, key=lambda fact: fact.tick_ns), admitted)
+        return
+    done = 0
+    for file in sorted(opened, key=lambda file: file.ticks or (0, 0)):
+        first, last = file.ticks or (0, 0)
+        yield _Part([], [fact for fact in known if done < fact.tick < first], admitted=True)
+        yield _Part(file.pieces, [fact for fact in known if first <= fact.tick <= last], admitted=True)
+        done = last
+    yield _Part([], [fact for fact in known if fact.tick > done], admitted=True)
+
+
+def _is_parquet(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"PAR1" or path.suffix == ".parquet"
+
+
+def _read_facts(path: Path) -> list[_Fact]:
+    """Commands and epochs; InputError names the line."""
+    facts = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+    for number, line in enumerate(lines, 1):
+        try:
+            fact = json.loads(line)
+            body = fact["body"]
+            command = Command(**body) if fact["kind"] == "command" else None
+            epoch = Epoch(**body) if fact["kind"] == "epoch" else None
+            facts.append(_Fact(int(fact.get("tick", 0)), int(fact["tick_ns"]), command, epoch))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{path}:{number}: not a fact: {error}; it needs tick_ns, kind and body"
+            ) from error
+    return facts
+
+
+def _at_one_moment(facts: Sequence[_Fact], place: int) -> tuple[int, Tick]:
+    """The facts of one tick as a tick without readings, and where the next ones begin."""
+    now_ns = facts[place].tick_ns
+    commands: list[Command] = []
+    epoch: Epoch | None = None
+    while place < len(facts) and facts[place].tick_ns == now_ns:
+        fact = facts[place]
+        epoch = fact.epoch or epoch
+        if fact.command is not None:
+            commands.append(fact.command)
+        place += 1
+    return place, Tick(now_ns, ReadingBatch.empty(), tuple(commands), epoch)
