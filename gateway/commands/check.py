@@ -177,7 +177,7 @@ def _lines(verdict: Verdict) -> list[str]:
             f"  notifiers      {', '.join(told['notifiers']) or 'none'}",
         ]
     total, budget = told["expected_false_alarms_per_day"], told["operator_budget_per_day"]
-    share = f"{total / budget:.1%} of the {budget:.0f} that one bears"
+    share = f"{total / budget:.2%} of the {budget:.0f} that one bears"
     return [
         f"{verdict.file}: settings of gateway {told['site']}, no mistakes",
         f"  channels       {sum(told['channels'].values())} ({_counted(told['channels'])})",
