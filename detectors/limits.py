@@ -135,13 +135,16 @@ class _Verdict:
         at = _index(readings, levels)
         matters = readings.value >= levels.inner_high[at]
         matters |= readings.value <= levels.inner_low[at]
-        if readings.quality.max(initial=GOOD) == UNCERTAIN:
+        if readings.quality.max(initial=GOOD) >= UNCERTAIN:
             usable = usable & (matters | (readings.quality == GOOD))
-        if memory["active"].any():
-            hot = np.zeros(len(levels.channels), dtype=bool)
-            hot[levels.channel_of[memory["active"]]] = True
-            matters |= hot[at]
         matters &= usable
+        if matters.any() or memory["active"].any():
+            hot = np.zeros(
+                len(levels.channels), dtype=bool
+            )  # every reading of these, or a return went unseen
+            hot[levels.channel_of[memory["active"]]] = True
+            hot[readings.channel[matters]] = True
+            matters = hot[at] & usable
         newest = np.full(len(levels.channels), NEVER_NS, dtype=np.int64)
         if isinstance(at, slice):
             np.copyto(newest, readings.time_ns, where=usable)

@@ -1,0 +1,238 @@
+"""Fall: a hard impact, and after it a wearer who does not move."""
+
+from collections.abc import Iterator
+from copy import copy
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from config.channels import ChannelTable
+from config.errors import SettingsError
+from config.quantities import conversion
+from detectors.base import BoolArray, EventDetector, FloatArray, IntArray, Memory, Points
+from detectors.falling import Rules, Wearer
+from detectors.findings import ALARM, Explanation, Findings
+from detectors.levels import LATE_CALM_S, NEVER_NS, SECOND_NS
+from detectors.words import late_words, wearer_words
+from ingest.readings import BAD, CONFLICT, EARLY, LATE, ReadingBatch
+
+ACCELERATION, FLAG, STEPS, WRIST, BEAT = range(5)
+ROLES = ("acceleration_peak", "fall", "steps", "on_wrist", "heart_rate")
+UNITS = ("[g]", "1", "{steps}/min", "1", "/min")
+LEAST_BEAT = 20.0  # a heart rate below it was not taken from a wrist
+SCORE = 10.0 / 15.0  # s / (s + 5) with -log10 p = 10: an impact and stillness are hardly ever anything else
+
+
+@dataclass(frozen=True)
+class Fall(EventDetector):
+    """An impact (over `impact_g`, or the band's own `fall` flag), then stillness in the readings after it.
+
+    Still: no step and no acceleration above `still_g`, in readings of both that were taken after the impact.
+    Impact and first stillness raise the alarm, at most two periods + 5 s after the impact. Impacts in a row
+    (clapping, sport) need `still_readings` of them, unless the band itself believes in a fall. Who walks on
+    did not fall, and a band that is off the wrist doesn't. Where no heart beat came since the impact the band
+    may lie on a table: a newer `on_wrist` is waited for, one of its periods at most. A band without
+    acceleration has its flag believed at once.
+
+    What arrives late or out of order is taken by its time of measurement: a late fall pages, unless newer
+    readings show the wearer walking; then it is a `late_detected`. UNCERTAIN readings count, BAD, EARLY and
+    CONFLICT do not.
+    """
+
+    impact_g: float = 3.0  # a fall is more than 3 g, then stillness
+    still_g: float = 1.2  # a wrist that lies: 1 g and a little (D)
+    walking: float = 10.0  # steps a minute that nobody on the floor makes (D)
+    window_periods: float = 3.0  # stillness is looked for so long after an impact (D)
+    still_readings: int = 3  # asked for after impacts in a row (D)
+    off_delay_s: float = 300.0  # of walking, before it is over (D)
+
+    only: IntArray | None = field(default=None, init=False, repr=False, compare=False)
+    bands: "Bands | None" = field(default=None, init=False, repr=False, compare=False)
+
+    def over(self, numbers: IntArray) -> "Fall":
+        """The same detector, watching only bands one of whose channels is among these."""
+        narrowed = copy(self)
+        object.__setattr__(narrowed, "only", np.asarray(numbers, dtype=np.int32))
+        return narrowed
+
+    def points(self, channels: ChannelTable) -> Points:
+        """The fall of each band, then for each `late_detected`; from now on this site is watched."""
+        return self._bound(channels).points
+
+    def fresh_memory(self, channels: ChannelTable) -> Memory:
+        size = len(self._bound(channels).points)
+        return {column.name: np.full(size, column.default) for column in fields(Wearer)}
+
+    def judge(self, readings: ReadingBatch, now_ns: int, memory: Memory) -> Findings | None:
+        if self.bands is None:
+            raise RuntimeError("points(channels) must be called before judge: it says which site this is")
+        bands, size = self.bands, len(self.bands)
+        sound = (readings.quality < BAD) & (readings.flags & (EARLY | CONFLICT) == 0)
+        sound &= np.isfinite(readings.value) & (bands.of[readings.channel] >= 0)
+        if not sound.any():
+            return None
+        readings = readings.where(sound)
+        band, role = bands.of[readings.channel], bands.role[readings.channel]
+        value = readings.value * bands.scale[readings.channel]
+        impact = (role == ACCELERATION) & (value > self.impact_g) | (role == FLAG) & (value >= 0.5)
+        stirred = (memory["impact_ns"][:size] != NEVER_NS) | memory["fallen"][:size]
+        stirred[band[impact]] = True
+        calm = ~stirred[band]
+        if calm.any():
+            self._note(readings.channel[calm], readings.time_ns[calm], value[calm], memory)
+        heard = np.zeros(2 * size, dtype=bool)
+        heard[band] = heard[band + size] = True
+        reached = np.tile(memory["fallen"][:size], 2)
+        reached[size:] = False
+        rows = np.flatnonzero(~calm)
+        for number, part in _runs(rows, band):
+            fell, late = self._follow(number, readings.where(part), role[part], value[part], memory)
+            reached[number] = fell or memory["fallen"][number]
+            reached[number + size] = late
+        return bands.findings(reached, heard, memory, now_ns)
+
+    def _follow(
+        self, band: int, readings: ReadingBatch, role: IntArray, value: FloatArray, memory: Memory
+    ) -> tuple[bool, bool]:
+        """Moment after moment of one band: (it fell, on time; something that came late is over by now)."""
+        assert self.bands is not None
+        columns = [column.name for column in fields(Wearer)]
+        wearer = Wearer(**{name: memory[name][band].item() for name in columns})
+        rules = self.bands.rules(band, self)
+        fell = late_over = False
+        for time_ns in np.unique(readings.time_ns).tolist():
+            at = np.flatnonzero(readings.time_ns == time_ns)
+            said = {ROLES[role[row]]: float(value[row]) for row in at.tolist()}
+            if said.get("heart_rate", LEAST_BEAT) < LEAST_BEAT:
+                del said["heart_rate"]
+            late = bool((readings.flags[at] & LATE).any())
+            fell_now, over_now = wearer.hear(time_ns, said, late, rules)
+            fell |= fell_now
+            late_over |= over_now
+        wearer.overdue &= not wearer.fallen  # paged by now: what follows is news
+        for name in columns:
+            memory[name][band] = getattr(wearer, name)
+        return fell, late_over
+
+    def _note(self, channel: IntArray, time_ns: NDArray[Any], value: FloatArray, memory: Memory) -> None:
+        """Bands to which nothing happens: keep what is newest, as `Wearer` would."""
+        assert self.bands is not None
+        bands, size = self.bands, len(self.bands)
+        newest = np.full(len(bands.of) + 1, NEVER_NS, dtype=np.int64)
+        level = np.zeros(len(bands.of) + 1)
+        newest[channel], level[channel] = time_ns, value
+        for role, name, times in (
+            (ACCELERATION, "acceleration", "acceleration_ns"),
+            (STEPS, "steps", "steps_ns"),
+            (WRIST, "off", "wrist_ns"),
+        ):
+            of = bands.member[role]
+            newer = newest[of] > memory[times][:size]
+            memory[times][:size] = np.where(newer, newest[of], memory[times][:size])
+            told = level[of] < 0.5 if role == WRIST else level[of]
+            memory[name][:size] = np.where(newer, told, memory[name][:size])
+        role_of = bands.role[channel]
+        for role, least, times in ((STEPS, self.walking, "walked_ns"), (BEAT, LEAST_BEAT, "beat_ns")):
+            fits = (role_of == role) & (value >= least)
+            newest[:] = NEVER_NS
+            newest[channel[fits]] = time_ns[fits]
+            memory[times][:size] = np.maximum(memory[times][:size], newest[bands.member[role]])
+
+    def _bound(self, channels: ChannelTable) -> "Bands":
+        if self.bands is None or self.bands.channels is not channels:
+            object.__setattr__(self, "bands", Bands(channels, self.only, self.off_delay_s))
+        assert self.bands is not None
+        return self.bands
+
+
+class Bands:
+    """The wristbands of a table that can tell of a fall, in the order of their places' names."""
+
+    def __init__(self, channels: ChannelTable, only: IntArray | None, off_delay_s: float) -> None:
+        self.channels = channels
+        self.of = np.full(len(channels), -1, dtype=np.int32)  # each channel's band
+        self.role = np.full(len(channels), -1, dtype=np.int32)
+        self.scale = np.ones(len(channels))
+        wanted = range(len(channels)) if only is None else only.tolist()
+        places = {channels.place[n] for n in wanted if channels.medium[n] == "wristband"}
+        found: dict[str, dict[int, int]] = {}
+        for n in sorted(range(len(channels)), key=lambda n: channels.ids[n]):
+            if (
+                channels.place[n] in places
+                and channels.medium[n] == "wristband"
+                and channels.quantity[n] in ROLES
+            ):
+                found.setdefault(channels.place[n], {}).setdefault(ROLES.index(channels.quantity[n]), n)
+        self.members = [of for _, of in sorted(found.items()) if ACCELERATION in of or FLAG in of]
+        self.member = np.full((len(ROLES), len(self.members)), len(channels), dtype=np.int64)
+        for band, of in enumerate(self.members):
+            for role, n in of.items():
+                self.of[n], self.role[n], self.member[role, band] = band, role, n
+                self.scale[n] = _scale(channels.unit[n], UNITS[role])
+        carrier = np.array([of.get(FLAG, of.get(ACCELERATION, 0)) for of in self.members], dtype=np.int32)
+        size = len(self.members)
+        self.points = Points(
+            rule=("wristband.fall",) * size + ("late_detected",) * size,
+            channel=np.tile(carrier, 2),
+            kind=("fall",) * size + ("late_detected",) * size,
+            on_delay_s=np.zeros(2 * size),
+            off_delay_s=np.repeat([off_delay_s, LATE_CALM_S], size),
+            on_samples=np.ones(2 * size, dtype=np.int32),
+            latching=np.zeros(2 * size, dtype=bool),
+        )
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def rules(self, band: int, fall: Fall) -> Rules:
+        """What holds for one band."""
+
+        def period_ns(role: int) -> int | None:
+            number = self.members[band].get(role)
+            return None if number is None else round(float(self.channels.period_s[number]) * SECOND_NS)
+
+        return Rules(
+            impact_g=fall.impact_g,
+            still_g=fall.still_g,
+            walking=fall.walking,
+            window_periods=fall.window_periods,
+            still_readings=fall.still_readings,
+            acceleration_ns=period_ns(ACCELERATION),
+            steps_ns=period_ns(STEPS),
+            wrist_ns=period_ns(WRIST),
+            has_beat=BEAT in self.members[band],
+        )
+
+    def findings(self, reached: BoolArray, heard: BoolArray, memory: Memory, now_ns: int) -> Findings:
+        """Falls and late notices where `reached` (points,)."""
+        size = len(self)
+        newest_ns = np.maximum(memory["acceleration_ns"][:size], memory["steps_ns"][:size])
+        event_ns = np.tile(np.where(reached[:size], memory["fallen_ns"][:size], newest_ns), 2)
+        event_ns[size:] = np.where(reached[size:], memory["last_ns"][:size], event_ns[size:])
+
+        def explain(point: int) -> Explanation:
+            late_s = (now_ns - int(event_ns[point])) / SECOND_NS
+            if point >= size:
+                return late_words(self.channels[int(self.points.channel[point])], np.nan, late_s)
+            return Explanation(wearer_words("fall", "fall", 0, late_s))
+
+        severity = (reached * ALARM).astype(np.uint8)
+        return Findings(self.points, np.where(reached, SCORE, 0.0), severity, heard, event_ns, explain)
+
+
+def _runs(rows: NDArray[Any], band: IntArray) -> Iterator[tuple[int, NDArray[Any]]]:
+    """The rows of each band."""
+    rows = rows[np.argsort(band[rows], kind="stable")]
+    for part in np.split(rows, np.flatnonzero(np.diff(band[rows])) + 1):
+        if len(part):
+            yield int(band[part[0]]), part
+
+
+def _scale(unit: str, canonical: str) -> float:
+    """A factor to the canonical unit; one that is unknown (a replay may have it) is taken as it is."""
+    try:
+        return conversion(unit, canonical)[0]
+    except SettingsError:
+        return 1.0
