@@ -43,7 +43,7 @@ class Clue:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """Signs that together mean a kind. `places`: at so many at least; `share`: of the site's channels."""
+    """Signs that mean a kind. medium "" = any; `places`: at so many at least; `share`: of the site's channels."""
 
     medium: str
     kind: str
@@ -51,6 +51,7 @@ class Pattern:
     reason: str
     places: int = 1
     share: float = 0.0  # of all channels of the first sign's quantity
+    on_site: str = ""  # a quantity that the site must have
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,9 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern("water", "burst", ("pressure-", "flow+ suddenly"), "flow rose suddenly while pressure fell"),
     Pattern("water", "burst", ("pressure- suddenly", "flow+"), "pressure fell suddenly while flow rose"),
     Pattern("water", "pump_trip", ("pressure- suddenly", "flow-"), "pressure and flow fell together"),
-    Pattern("water", "pump_trip", ("pressure- suddenly",), "pressure fell all over the site", 3, 0.8),
+    Pattern(
+        "water", "pump_trip", ("pressure- suddenly",), "pressure fell all over the site", 3, 0.8, "pump_state"
+    ),
     Pattern("water", "burst", ("pressure- suddenly",), "pressure fell suddenly"),
     Pattern("water", "burst", ("flow+ suddenly",), "flow rose suddenly"),
     Pattern("water", "burst", ("pressure-", "trench_water+"), "pressure fell and water appeared"),
@@ -105,9 +108,9 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern("gas", "slow_leak", ("ch4+", "flow+"), "gas gathered while flow rose"),
     Pattern("gas", "slow_leak", ("ch4+", "pressure-"), "gas gathered while pressure fell"),
     Pattern("gas", "slow_leak", ("ch4+ slowly",), "gas gathered slowly"),
-    Pattern("gas", "well_gas", ("ch4+",), "gas gathered at one place"),
-    Pattern("gas", "well_gas", ("co+",), "carbon monoxide gathered"),
-    Pattern("gas", "well_gas", ("o2-",), "oxygen was displaced"),
+    Pattern("", "well_gas", ("ch4+",), "gas gathered at one place"),
+    Pattern("", "well_gas", ("co+",), "carbon monoxide gathered"),
+    Pattern("", "well_gas", ("o2-",), "oxygen was displaced"),
     Pattern("gas", "regulator_overpressure", ("pressure+",), "pressure rose behind the regulator"),
     Pattern("gas", "third_party_damage", ("flow+ suddenly",), "flow rose suddenly"),
     Pattern("gas", "regulator_underpressure", ("pressure-",), "pressure fell here alone"),
@@ -156,6 +159,7 @@ REFINED: Mapping[str, tuple[str, ...]] = {
     "regulator_underpressure": ("third_party_damage", "valve_misclosure"),
     "undervoltage": ("feeder_outage", "transformer_outage", "voltage_sag"),
     "voltage_sag": ("feeder_outage", "transformer_outage"),
+    "feeder_outage": ("transformer_outage",),
     "well_gas": ("slow_leak", "third_party_damage"),
     "slow_leak": ("burst", "third_party_damage", "pump_trip"),
 }
@@ -185,12 +189,14 @@ def _gravest(named: Sequence[str]) -> str:
 
 
 def _fits(pattern: Pattern, clues: Sequence[Clue], totals: Mapping[tuple[str, str], int]) -> bool:
-    ours = [clue for clue in clues if clue.medium == pattern.medium and not clue.kind.startswith(FAULT)]
+    ours = [clue for clue in clues if pattern.medium in ("", clue.medium) and not clue.kind.startswith(FAULT)]
     signs = {sign for clue in ours for sign in clue.signs()}
     if not signs.issuperset(pattern.signs):
         return False
     bearing = [clue for clue in ours if pattern.signs[0] in clue.signs()]
     if len({clue.place for clue in bearing}) < pattern.places:
         return False
-    total = totals.get((pattern.medium, bearing[0].quantity), 0)
+    if pattern.on_site and not totals.get((pattern.medium, pattern.on_site)):
+        return False
+    total = totals.get((bearing[0].medium, bearing[0].quantity), 0)
     return len(bearing) >= pattern.share * total

@@ -262,7 +262,8 @@ class Incidents:
 
     def _opened(self, alarm: Alarm, now_ns: int) -> Incident:
         id = short_hash("incident", alarm.alert_id)
-        incident = Incident(id, alarm.family, alarm.medium, now_ns, now_ns, alarm.period_s, alarm.own_kind)
+        kind = believe([alarm.clue()], {}).kind if alarm.family == EVENT else alarm.own_kind
+        incident = Incident(id, alarm.family, alarm.medium, now_ns, now_ns, alarm.period_s, kind)
         self.open[id] = incident
         return incident
 

@@ -59,7 +59,7 @@ class Outbox:
         self._reader: sqlite3.Connection | None = None
 
     def register(self) -> None:
-        """Find the receiver's place. A new one starts with what comes, the first of all with the first row."""
+        """Find the receiver's place. A new one starts with what comes, the very first with the first row."""
         receiver = self.receiver
 
         def work(connection: sqlite3.Connection) -> tuple[int, set[int]]:

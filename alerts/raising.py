@@ -15,7 +15,7 @@ from alerts.states import State, Turn
 from alerts.telling import because, is_gone
 from detectors.findings import Explanation
 
-LADDER = re.compile(r"(.+)\.l(\d)")  # levels of one measurement: gas.lel.l2 says all that gas.lel.l1 would
+LADDER = re.compile(r"(.+\.(?:high|low))(_high|_low)?")  # gas.ch4.high_high says all that gas.ch4.high would
 SILENT = frozenset({"sensor_fault:dropout", "sensor_fault:battery_death"})
 """Faults that say nothing about the values that do come."""
 
@@ -240,9 +240,15 @@ class Raising:
         rung = LADDER.fullmatch(alarm.rule)
         for other in self.roll.beside(alarm) if rung is not None else ():
             step = LADDER.fullmatch(other.rule)
-            if rung is None or step is None or step[1] != rung[1] or step[2] == rung[2] or not other.active:
+            if (
+                rung is None
+                or step is None
+                or step[1] != rung[1]
+                or bool(step[2]) == bool(rung[2])
+                or not other.active
+            ):
                 continue
-            lower, upper = (other, alarm) if step[2] < rung[2] else (alarm, other)
+            lower, upper = (other, alarm) if rung[2] else (alarm, other)
             if lower.suppressed_by != upper.alert_id:
                 lower.suppressed_by = upper.alert_id
                 if lower.key not in fresh:

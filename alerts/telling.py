@@ -17,15 +17,12 @@ def because(alarm: Alarm, incident: Incident, grading: Grading) -> str:
         told = "" if any(sign.isdigit() for sign in sentence) else sentence
         title = grading.title[:1].upper() + grading.title[1:]
         return f"{title}: {told}." if told else f"{title}."
-    if not sentence or sentence[0].islower():
-        name = alarm.quantity.replace("_", " ")
-        sentence = f"{name[:1].upper()}{name[1:]} at {alarm.place} {sentence or 'is unusual'}"
-    if not any(sign.isdigit() for sign in sentence.replace(alarm.place, "")):
-        sentence += _figures(alarm)
+    if not sentence:
+        sentence = f"{alarm.quantity.replace('_', ' ').capitalize()} at {alarm.place} is unusual"
     if incident.family == EVENT and incident.kind == alarm.kind and incident.reason:
         sentence += f"; most likely: {grading.title}, since {incident.reason}"
     if alarm.announced:
-        sentence += f" ({alarm.announced.replace('_', ' ')} is announced here)"
+        sentence += f" (announced here: {alarm.announced.replace('_', ' ')})"
     return sentence + "."
 
 
@@ -58,15 +55,3 @@ def particulars(alarm: Alarm, channel: Channel, grading: Grading) -> dict[str, A
     if channel.lat == channel.lat and channel.lon == channel.lon:
         found["location"] = {"lat": channel.lat, "lon": channel.lon, "datum": "WGS84"}
     return found
-
-
-def _figures(alarm: Alarm) -> str:
-    observed = alarm.observed or {}
-    value, unit = observed.get("value"), observed.get("unit", "")
-    if not isinstance(value, int | float):
-        return ""
-    text = f" to {value:.4g} {unit}".rstrip() if alarm.direction else f" at {value:.4g} {unit}".rstrip()
-    expected = alarm.numbers.get("expected", observed.get("limit"))
-    if isinstance(expected, int | float):
-        text += f", where {expected:.4g} {unit}".rstrip() + " was expected"
-    return text

@@ -102,7 +102,7 @@ class Grades:
 
     def is_life_safety(self, medium: str, quantity: str) -> bool:
         """A detector whose word no sensor fault may silence."""
-        return medium == "gas" and quantity in self.faults.life_safety_quantities
+        return medium != "wristband" and quantity in self.faults.life_safety_quantities
 
     def _of_fault(self, medium: str, name: str, quantity: str) -> Grading:
         text = self.fault.get(name)

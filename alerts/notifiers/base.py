@@ -1,4 +1,4 @@
-"""Base: what a notifier is. A kind is a file: `notifiers/sms.py` holds `class Sms`, its fields its options."""
+"""Base: what a notifier is. A kind is a file: `sms.py` holds `class Sms`, its fields are its options."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -73,8 +73,8 @@ EVERY_RULE = [
     *(("drift", id, "") for id in CHANNELS.ids),
     *(("stuck", id, "sensor_fault:stuck") for id in CHANNELS.ids),
     *(("silence", id, "sensor_fault:dropout") for id in CHANNELS.ids),
-    ("gas.lel.l1", "g.b.ch4", "well_gas"),
-    ("gas.lel.l2", "g.b.ch4", "well_gas"),
+    ("gas.ch4.high", "g.b.ch4", "well_gas"),
+    ("gas.ch4.high_high", "g.b.ch4", "well_gas"),
     ("fall", "band-7.fall", "fall"),
     ("fall", "band-8.fall", "fall"),
     ("sos", "band-7.sos", "sos"),
@@ -170,7 +170,7 @@ class Site:
         value, unit = self.value.get(point, 1.0), self.channels.unit[self.points.channel[point]]
         observed = {"value": np.float64(value), "unit": unit, "quality": "good"}
         return Explanation(
-            self.sentence or "moved suddenly",
+            self.sentence or "Pressure fell suddenly: 251 kPa, expected 300",
             int(self.direction[point]),
             observed,
             {"expected": np.float64(300.0)},
