@@ -20,7 +20,7 @@ QUANTITIES = (
     "heart_rate", "spo2", "respiration", "skin_temperature", "steps", "acceleration_peak",
     "fall", "sos", "on_wrist", "battery",
 )  # fmt: skip
-_VITALS = frozenset(QUANTITIES) - {"fall", "sos", "on_wrist", "battery"}  # not measured off the wrist
+_ON_SKIN = ("heart_rate", "spo2", "respiration", "skin_temperature")  # not measured off the wrist
 
 
 class Bands:
@@ -59,15 +59,14 @@ class _Wearer:
         self.bed_hour = 21.5 + 1.5 * float(traits[2])
         self.charge_day = int(3 * float(traits[3]))
         self.awake = self._awake()
-        self.still = self._still()
+        self.worn = self._worn()
+        self.still = self._still() | ~self.worn
         self.active = np.where(self.still, 0.0, self.awake * self._effort(time_s))
 
     def measured(self, quantity: str, period_s: float) -> FloatArray:
         """True values (times,) of one quantity; NaN where a band off the wrist measures nothing."""
         value: FloatArray = getattr(self, f"_{quantity}")(period_s)
-        if quantity in _VITALS:
-            return np.where(self._worn(), value, np.nan)
-        return value
+        return np.where(self.worn, value, np.nan) if quantity in _ON_SKIN else value
 
     def _heart_rate(self, _: float) -> FloatArray:
         earlier = np.where(self.still, 0.0, self.awake * self._effort(self.time_s - 60.0))
@@ -94,7 +93,8 @@ class _Wearer:
 
     def _acceleration_peak(self, period_s: float) -> FloatArray:
         jolt = np.abs(normal(self._key("jolt"), self.time_s))
-        peak = np.minimum(1.03 + 0.02 * jolt + self.active * (0.7 + 0.3 * jolt), DAILY_PEAK_G)
+        moved = 0.03 + 0.02 * jolt + self.active * (0.7 + 0.3 * jolt)
+        peak = 1.0 + np.where(self.worn, np.minimum(moved, DAILY_PEAK_G - 1.0), 0.0)
         for event in self.events:
             if event.kind == "fall":
                 fell = (self.time_s >= event.start_s) & (self.time_s - period_s < event.start_s)
@@ -113,7 +113,7 @@ class _Wearer:
         return np.zeros(len(self.time_s))
 
     def _on_wrist(self, _: float) -> FloatArray:
-        return self._worn().astype(np.float64)
+        return self.worn.astype(np.float64)
 
     def _battery(self, _: float) -> FloatArray:
         since = self._since_charging_began()
@@ -139,7 +139,7 @@ class _Wearer:
         return np.asarray(np.clip(0.55 * urge - 0.15, 0.0, 1.0))
 
     def _still(self) -> NDArray[np.bool_]:
-        """Lying where they fell, or at rest with a racing heart."""
+        """Lying where they fell, or at rest with a racing heart; a band on its charger is still anyway."""
         still = np.zeros(len(self.time_s), dtype=bool)
         for event in self.events:
             if event.kind in ("fall", "tachycardia"):

@@ -22,9 +22,7 @@ class Network:
                 self.feeder[link.target] = link.source
         depth = {place: len(self._upstream(place)) for place in here}
         self.order: tuple[str, ...] = tuple(sorted(here, key=lambda place: depth[place]))
-        self.below = {
-            place: tuple(p for p in self.order if place in self._upstream(p)) for place in self.order
-        }
+        self._root = {place: self._upstream(place)[-1] for place in here}
 
     def _upstream(self, place: str) -> list[str]:
         """The place itself and those that feed it, up to the root."""
@@ -35,7 +33,7 @@ class Network:
 
     def root(self, place: str) -> str:
         """Where the medium of this place comes from."""
-        return self._upstream(place)[-1]
+        return self._root[place]
 
     def neighbours(self, place: str) -> tuple[str, ...]:
         """Places one link away, either way."""

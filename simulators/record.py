@@ -65,15 +65,13 @@ def _arriving(
     """What reaches the gateway of one place's readings (times, channels of the place)."""
     came = travel.arrivals(place, time_ns)
     value = np.where(came.refused[:, None], np.nan, shown[came.row]).ravel()
-    quality = np.repeat(np.where(came.refused, BAD, GOOD), len(numbers)).astype(np.uint8)
-    batch = ReadingBatch.of(
+    return ReadingBatch.of(
         np.tile(numbers, len(came.row)),
         np.repeat(time_ns[came.row], len(numbers)),
         value,
-        quality,
+        np.where(np.isfinite(value), GOOD, BAD),
         np.repeat(came.arrival_ns, len(numbers)),
     )
-    return batch.where(np.isfinite(value) | (quality == BAD))
 
 
 def write_readings(path: Path, channels: ChannelTable, batches: Iterable[ReadingBatch]) -> int:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from config.errors import SettingsError
 from config.profiles import Profile
 from config.quantities import conversion
 from simulators.live import LiveWorld, call_when_told_to_stop
+from simulators.noise import FloatArray
 from simulators.scenarios import SECOND_NS, rfc3339
 from simulators.site import read_site
 
@@ -27,38 +29,50 @@ MOST_ENTRIES = 200  # in one message, when a backlog comes in
 
 
 @dataclass(frozen=True)
+class Outlet:
+    """A point of a message: raw = value * scale + offset, or `nothing` where nothing is measured."""
+
+    channel: int
+    name: str
+    scale: float = 1.0
+    offset: float = 0.0
+    nothing: int | None = None
+
+    def raw(self, value: float) -> float | None:
+        """The number on the wire."""
+        return self.nothing if isnan(value) else round(value * self.scale + self.offset, 9)
+
+
+@dataclass(frozen=True)
 class Sending:
-    """The channels that one device sends together. points: channel, name, scale and offset."""
+    """The channels that one device sends together."""
 
     device: str
     place: str
     period_ns: int
-    points: tuple[tuple[int, str, float, float], ...]
+    points: tuple[Outlet, ...]
 
-    def entry(self, time_ns: int, row: Any) -> dict[str, Any] | None:
-        """The JSON object for one moment; what is not measured is left out; None where that is all."""
-        values = {
-            name: round(float(row[number]) * scale + offset, 9)
-            for number, name, scale, offset in self.points
-            if np.isfinite(row[number])
-        }
-        return {"t": rfc3339(time_ns), "v": values} if values else None
+    def entry(self, time_ns: int, row: FloatArray) -> dict[str, Any]:
+        """The JSON object for one moment; row (channels,)."""
+        raw = {point.name: point.raw(float(row[point.channel])) for point in self.points}
+        return {"t": rfc3339(time_ns), "v": {name: value for name, value in raw.items() if value is not None}}
 
 
 def sendings(channels: ChannelTable, model: Profile) -> list[Sending]:
     """What there is to send: wristband channels by device and period, in raw values of their model."""
-    groups: dict[tuple[str, str, int], list[tuple[int, str, float, float]]] = {}
+    groups: dict[tuple[str, str, int], list[Outlet]] = {}
     known = {point.name: point for point in model.points}
     for number, channel in enumerate(channels.channels):
         if channel.medium != "wristband":
             continue
         device, _, name = channel.id.rpartition(".")
-        scale, offset = 1.0, 0.0
+        outlet = Outlet(number, name)
         if point := known.get(name):
             scale, offset = conversion(channel.unit, point.unit)
-            scale, offset = scale / point.scale, (offset - point.offset) / point.scale
+            nothing = point.sentinel[0] if point.sentinel else None
+            outlet = Outlet(number, name, scale / point.scale, (offset - point.offset) / point.scale, nothing)
         group = (device, channel.place, round(channel.period_s * SECOND_NS))
-        groups.setdefault(group, []).append((number, name, scale, offset))
+        groups.setdefault(group, []).append(outlet)
     return [Sending(*group, tuple(points)) for group, points in groups.items()]
 
 
@@ -92,8 +106,6 @@ class Post:
 
     def _measure(self, sending: Sending, time_ns: int) -> None:
         entry = sending.entry(time_ns, self.live.row(time_ns))
-        if entry is None:
-            return
         came = self.live.travel.arrivals(sending.place, np.array([time_ns], dtype=np.int64))
         for arrival_ns in came.arrival_ns.tolist():
             self._order += 1

@@ -52,7 +52,9 @@ def test_the_files_are_in_the_forms_of_the_contracts(tmp_path: Path) -> None:
     arrival = table["arrival"].to_numpy().astype(np.int64)
     assert (np.diff(arrival) >= 0).all()
     assert set(table["channel"].unique().to_pylist()) == set(channels.ids)
-    assert not np.isnan(table["value"].to_numpy()).any()
+    nothing_measured = np.isnan(table["value"].to_numpy())
+    assert set(table["quality"].filter(nothing_measured).to_pylist()) <= {"bad"}
+    assert set(table["quality"].filter(~nothing_measured).to_pylist()) == {"good"}
     truth = json.loads((tmp_path / "truth.json").read_text())
     assert sorted(event["kind"] for event in truth["events"]) == ["burst", "fall"]
     assert {"class", "kind", "place", "start", "end", "channels", "near_places", "severity"} <= set(
@@ -76,7 +78,8 @@ def test_a_file_holds_what_the_world_shows_at_each_moment(tmp_path: Path) -> Non
     for channel, time_ns, value in zip(
         rows["channel"].to_pylist(), rows["time"].to_numpy().astype(np.int64), rows["value"].to_pylist()
     ):
-        assert world.values(np.array([time_ns]), [district.channels.number[channel]])[0, 0] == value
+        shown = world.values(np.array([time_ns]), [district.channels.number[channel]])
+        np.testing.assert_equal(shown[0, 0], value)
 
 
 def test_the_size_of_the_pieces_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
