@@ -165,7 +165,7 @@ class Decoder:
             numbers = [points[name] for name in values]
         except KeyError:
             unknown = [name for name in values if name not in points]
-            notes += [Left("unknown point", f'no channel for point "{_short(name)}"') for name in unknown]
+            notes += [Left("unknown point", f'no channel for point "{short(name)}"') for name in unknown]
             values = {name: value for name, value in values.items() if name in points}
             numbers = [points[name] for name in values]
         columns.channel += numbers
@@ -204,7 +204,7 @@ class Decoder:
         device = message.topic[len(self._head) : end]
         if not (message.topic.startswith(self._head) and message.topic.endswith(self._tail) and device):
             return "topic does not fit", f"expected {self._head}<device>{self._tail}"
-        return "unknown device", f"no channel of channels.csv is named {_short(device)}.<point>"
+        return "unknown device", f"no channel of channels.csv is named {short(device)}.<point>"
 
 
 def _around_device(topic: str) -> tuple[str, str]:
@@ -263,7 +263,7 @@ def _salvaged(payload: bytes, notes: list[Left]) -> Iterator[Entry]:
             if math.isfinite(number):
                 values[point] = number
             else:
-                notes.append(Left("not a number", f'"{_short(point)}" must be a finite number or a boolean'))
+                notes.append(Left("not a number", f'"{short(point)}" must be a finite number or a boolean'))
         yield Entry(values, time)
 
 
@@ -293,7 +293,7 @@ def _nothing_of(notes: Sequence[Left]) -> Left:
     return Left(f"no usable reading: {', '.join(reasons)}", "; ".join(list(details)[:_SHOWN_DETAILS]))
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
     """A name from outside, as it may stand in a log."""
     shown = text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
     return shown if len(shown) <= 80 else f"{shown[:80]}…"

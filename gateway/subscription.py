@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTErrorCode
 
-from gateway.payloads import Decoder, Left, Message
+from gateway.payloads import Decoder, Left, Message, short
 from gateway.sources.base import Backoff, Store
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Subscription:
         self._up_since_s = 0.0
         self._refusal = ""  # what the broker said before it hung up
         self._told: set[str] = set()  # troubles of this outage that the log knows
-        self._told_payloads: set[Left] = set()
+        self._told_payloads: set[tuple[str, str]] = set()
         self._inbox: list[Message] = []
         self._mids: list[int] = []  # packet ids of `inbox`; 0 where none is wanted
         self._inbox_bytes = 0
@@ -146,7 +146,6 @@ class Subscription:
 
     def _dialled(self) -> None:
         error, self._dial_error, self._dialling = self._dial_error, None, None
-        self._generation += 1
         self._refusal = ""
         if error is not None:
             self._lost(_dial_trouble(error))
@@ -171,6 +170,8 @@ class Subscription:
         if self.up or not self._told:
             self.losses += 1
         self.up, self._linked, self.trouble = False, False, trouble
+        self._generation += 1
+        self._waiting = self._waiting_bytes = 0  # the broker will send them again
         if trouble not in self._told and not self._closed:
             self._told.add(trouble)
             log.warning("%s is lost: %s; tried again until it answers", self, trouble)
@@ -242,9 +243,10 @@ class Subscription:
             return
         messages, mids, size = self._inbox, self._mids, self._inbox_bytes
         self._inbox, self._mids, self._inbox_bytes = [], [], 0
-        self._waiting += len(messages)
-        self._waiting_bytes += size
-        self._window.heard(self._waiting, time.monotonic())
+        if generation == self._generation:
+            self._waiting += len(messages)
+            self._waiting_bytes += size
+            self._window.heard(self._waiting, time.monotonic())
         decoded = self._decoder.decode(messages, self._now_ns())
         parts = len(decoded.dead) + (len(decoded.readings) > 0)
         receipt = _Receipt(self, generation, mids, size, parts)
@@ -254,7 +256,7 @@ class Subscription:
             self._store.drop(lane, left.readings, left.reason)
         for number, left in decoded.dead:
             topic, payload, _ = messages[number]
-            self._tell(left, f" from {topic}")
+            self._tell(left, f" from {short(topic)}")
             self._store.dead_letter(lane, topic, payload, left.reason, receipt.part_is_durable)
         if len(decoded.readings):
             self.readings += len(decoded.readings)
@@ -262,9 +264,10 @@ class Subscription:
 
     def _tell(self, left: Left, origin: str) -> None:
         """Each trouble once; a device that repeats it is counted in the ledger."""
-        if left in self._told_payloads or len(self._told_payloads) >= TOLD_AT_MOST:
+        trouble = left.reason, left.detail
+        if trouble in self._told_payloads or len(self._told_payloads) >= TOLD_AT_MOST:
             return
-        self._told_payloads.add(left)
+        self._told_payloads.add(trouble)
         log.warning("%s: a payload%s cannot be used in full: %s: %s", self, origin, left.reason, left.detail)
 
     def _is_full(self) -> bool:
@@ -274,6 +277,8 @@ class Subscription:
 
     def acknowledge(self, generation: int, mids: list[int], size: int) -> None:
         """A group is durable: tell the broker, if it is the same connection that brought it."""
+        if generation != self._generation:
+            return
         self._waiting -= len(mids)
         self._waiting_bytes -= size
         if not self._waiting and self._window.acknowledged(time.monotonic()):
@@ -281,7 +286,7 @@ class Subscription:
                 "%s sends only %d messages before it waits; raise its max_inflight_messages to %d",
                 *(self, self._window.size, self.settings.window),
             )
-        if generation != self._generation or not self._linked:
+        if not self._linked:
             return
         for mid in mids:
             if mid:

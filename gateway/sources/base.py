@@ -95,10 +95,13 @@ async def every(
     last_ns = now_ns()
     yield last_ns
     while True:
-        due_ns = (max(now_ns(), last_ns) - offset_ns) // period_ns * period_ns + period_ns + offset_ns
-        if due_ns - last_ns < period_ns // 2:  # only after the first one, which kept no rhythm
+        due_ns = (now_ns() - offset_ns) // period_ns * period_ns + period_ns + offset_ns
+        if 0 <= due_ns - last_ns < period_ns // 2:  # after one that kept no rhythm, such as the first
             due_ns += period_ns
         while (ahead_ns := due_ns - now_ns()) > 0:  # again where the loop's clock is a hair ahead of ours
+            if ahead_ns > 2 * period_ns:  # the clock was set back: start anew
+                due_ns = now_ns()
+                break
             await asyncio.sleep(ahead_ns / 1e9)
         last_ns = due_ns
         yield due_ns

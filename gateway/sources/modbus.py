@@ -134,7 +134,7 @@ class _Conversation:
         """A block with a longer period than the beat is read when its own step of time begins."""
         period_ns = round((block.period_s or self.device.period_s) * 1e9)
         offset_ns = round(offset_s * 1e9)
-        return last_ns is None or (due_ns - offset_ns) // period_ns > (last_ns - offset_ns) // period_ns
+        return last_ns is None or (due_ns - offset_ns) // period_ns != (last_ns - offset_ns) // period_ns
 
     async def _read(self, block: Block, time_ns: int) -> list[ReadingBatch]:
         """A block's readings; bad ones where the device refuses it or answers something else."""

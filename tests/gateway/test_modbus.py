@@ -304,6 +304,24 @@ def test_a_stalled_poll_is_not_made_up_for_in_a_burst() -> None:
     assert (steps >= 100_000_000).all()
 
 
+def test_polls_go_on_when_the_clock_is_set_back() -> None:
+    set_back_ns = [0]
+
+    async def moments() -> list[int]:
+        due: list[int] = []
+        async for due_ns in every(0.1, lambda: time.time_ns() - set_back_ns[0]):
+            due.append(due_ns)
+            if len(due) == 3:
+                set_back_ns[0] = 3600 * 10**9
+            if len(due) == 6:
+                break
+        return due
+
+    due = asyncio.run(asyncio.wait_for(moments(), 10))
+
+    assert due[2] - due[5] > 3500 * 10**9
+
+
 def test_pauses_between_attempts_grow_and_differ() -> None:
     backoff = Backoff(shortest_s=1, longest_s=8)
 
