@@ -71,7 +71,7 @@ def _entries(payload: Any) -> list[dict[str, Any]]:
 
 
 def expected(device: str, time_ns: int, world: World) -> dict[str, float]:
-    """What the world shows of a device, point by point; 0 where nothing is measured (its model's sentinel)."""
+    """What the world shows of a device, point by point; its sentinel 0 where nothing is measured."""
     numbers = CHANNELS.at_place(device).tolist()
     row = world.values(np.array([time_ns]), numbers)[0]
     names = [CHANNELS.ids[number].rpartition(".")[2] for number in numbers]
