@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 GATHER_S = (
     0.02  # batches of this long are handed over as one: a hand-over to another thread costs more than a poll
 )
+TOLD_AT_ONCE = 3  # devices that a summary names
 
 
 @dataclass
@@ -42,6 +43,7 @@ class Field:
     def __init__(
         self, sources: Sequence[Source], channels: ChannelTable, store: Store, now_ns: Callable[[], int]
     ) -> None:
+        self.name = "field"
         self.sources = tuple(sources)
         self.channels = channels
         self.store = store
@@ -53,6 +55,13 @@ class Field:
         self._main: asyncio.Task[None] | None = None
         self._started = threading.Event()
         _check(self.sources, channels)
+
+    @property
+    def trouble(self) -> str:
+        """The devices that are not read now, and why; empty while all are."""
+        lost = [standing for standing in self.standings if not standing.up]
+        told = "; ".join(f"{standing.name}: {standing.trouble}" for standing in lost[:TOLD_AT_ONCE])
+        return told + (f"; and {len(lost) - TOLD_AT_ONCE} more" if len(lost) > TOLD_AT_ONCE else "")
 
     def start(self) -> None:
         """Start the thread; returns when its loop runs."""

@@ -83,6 +83,11 @@ class Subscription:
     def __str__(self) -> str:
         return str(self.settings)
 
+    @property
+    def name(self) -> str:
+        """What a list of parts calls it."""
+        return str(self)
+
     def fileno(self) -> int:
         """The socket; -1 while there is none, or while no more may be taken in."""
         if self._dialling is not None or self._is_full():
@@ -155,6 +160,7 @@ class Subscription:
         try:
             step()
         except Exception as error:
+            log.debug("%s", self, exc_info=True)
             self._cut(f"it sent what is no MQTT ({type(error).__name__}: {error})")
 
     def _cut(self, trouble: str) -> None:
@@ -183,6 +189,7 @@ class Subscription:
         result, _ = self._client.subscribe(self._filter, 1)  # at every connect: the broker may have forgotten
         if result != MQTTErrorCode.MQTT_ERR_SUCCESS:
             self._refusal = f"cannot subscribe: {paho.error_string(result)}"
+            self._client.disconnect()
             return
         self._linked = True
 

@@ -63,6 +63,8 @@ def test_a_dead_and_a_mute_device_cost_the_one_beside_them_nothing(tmp_path: Pat
         assert np.median(steps_s(readings)[1:]) == pytest.approx(0.1)
         assert [standing.up for standing in field.standings] == [False, True, False]
         assert "0.5 s" in field.standings[2].trouble
+        assert "(a)" in field.trouble
+        assert "(b)" not in field.trouble
         assert set(recorder.lanes) == {"modbus"}
 
 
