@@ -127,7 +127,9 @@ class _Verdict:
         self.before_ns = memory["event_ns"]  # what was known before this tick
         self.event_ns = self.before_ns.copy()
         self.heard: BoolArray = np.zeros(len(levels.points), dtype=bool)
-        self.passing: list[NDArray[Any]] = []  # points reached by a reading that is not the last word
+        self.passing: list[
+            tuple[NDArray[Any], NDArray[Any]]
+        ] = []  # points without delay that were reached, when
 
     def hear(self, readings: ReadingBatch, usable: BoolArray) -> None:
         """The usable readings among these are on time; sorted by channel and time."""
@@ -194,7 +196,10 @@ class _Verdict:
         reached = memory["active"]
         if self.passing:
             reached = reached.copy()
-            reached[np.concatenate(self.passing)] = True
+            for point, time_ns in self.passing:
+                gone = ~memory["active"][point]  # it came back since: what is told of is the passing
+                self.event_ns[point[gone]] = time_ns[gone]
+                reached[point] = True
         severity = levels.severity * reached
         score = np.zeros(len(levels.points))
         if reached.any():
@@ -221,9 +226,7 @@ class _Verdict:
         back = (beyond < -levels.deadband[point]) & (turn.quality[row] == GOOD)
         memory["active"][point] = np.where(newer, reached | (active & ~back), active)
         passing = reached & levels.instant[point]
-        self.passing.append(point[passing])
-        older = passing & ~newer
-        self.event_ns[point[older]] = turn.time_ns[row[older]]
+        self.passing.append((point[passing], turn.time_ns[row[passing]]))
         self.heard[point[passing]] = True
         self._keep(point[reached & (newer | passing)], row[reached & (newer | passing)], turn)
 
@@ -267,8 +270,8 @@ def _usable(
         sound = (readings.quality < BAD) & (readings.flags & (EARLY | CONFLICT) == 0)
         usable &= sound
     if len(wearers):
-        sound = np.isfinite(value) if sound is None else sound
-        wearers.hear(readings.channel[sound], time_ns[sound], value[sound], memory)
+        heard = np.isfinite(value) if sound is None else np.isfinite(value) & sound
+        wearers.hear(readings.channel[heard], time_ns[heard], value[heard], memory)
         usable &= ~wearers.unfit(readings.channel, time_ns, memory)
     return usable, (readings.flags & LATE) > 0 if flags & LATE else None
 

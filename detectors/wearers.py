@@ -47,12 +47,12 @@ class Wearers:
         }
 
     def hear(self, channel: IntArray, time_ns: TimeArray, value: FloatArray, memory: Memory) -> None:
-        """Take the steps and on_wrist readings among these (sorted by channel and time)."""
+        """Take the steps and on_wrist readings among these: finite, sorted by channel and time."""
         newest = np.full(self.nobody + 1, NEVER_NS, dtype=np.int64)
         moving = value > self.moving_from[channel]
         newest[channel[moving]] = time_ns[moving]
         memory["moved_ns"][self.point] = np.maximum(memory["moved_ns"][self.point], newest[self.steps_of])
-        told = np.flatnonzero(self.is_wrist[channel] & np.isfinite(value))
+        told = np.flatnonzero(self.is_wrist[channel])
         if len(told):
             off = np.zeros(self.nobody + 1, dtype=bool)
             newest[:] = NEVER_NS

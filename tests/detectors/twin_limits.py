@@ -20,7 +20,7 @@ class Point:
     channel: int
     level: Level | None
     active: bool = False
-    passing: bool = False  # reached in this tick by a reading that is not the last word
+    passing_ns: int | None = None  # without delay: the newest reading of this tick that reached it
     heard: bool = False
     newest_ns: int = NEVER
     event_ns: int = NEVER
@@ -28,7 +28,7 @@ class Point:
 
     @property
     def severity(self) -> int:
-        if not (self.active or self.passing):
+        if not (self.active or self.passing_ns is not None):
             return CALM
         return WARNING if self.level is not None and self.level.severity == "warning" else ALARM
 
@@ -64,7 +64,7 @@ class TwinLimits:
 
     def judge(self, readings: list[Reading]) -> list[Point] | None:
         for point in self.points():
-            point.passing = point.heard = False
+            point.passing_ns, point.heard = None, False
             point.event_ns = point.newest_ns
         before = {id(point): point.newest_ns for point in self.levels}
         sound = [
@@ -79,6 +79,9 @@ class TwinLimits:
             if not reading.flags & LATE:
                 self._hear(reading, before)
         self._hear_late([reading for reading in usable if reading.flags & LATE])
+        for point in self.levels:
+            if point.passing_ns is not None and not point.active:
+                point.event_ns = point.passing_ns
         return self.points()
 
     def _wear(self, reading: Reading) -> None:
@@ -119,10 +122,8 @@ class TwinLimits:
                 elif beyond < -self.defaults[point.channel].deadband and not doubtful:
                     point.active = False
             if beyond >= 0 and point.level.on_delay_s == 0 and point.level.on_samples <= 1:
-                point.passing = point.heard = True
+                point.passing_ns, point.heard = reading.time_ns, True
                 point.value = reading.value
-                if reading.time_ns <= before[id(point)]:
-                    point.event_ns = reading.time_ns
         late = self.late[reading.channel]
         if reading.time_ns > late.newest_ns:
             late.newest_ns = late.event_ns = reading.time_ns
