@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from argon2.exceptions import VerificationError
 
 from alerts.centre import accounts
 from alerts.centre.accounts import Patience, add_account
@@ -47,7 +48,7 @@ def test_a_name_that_does_not_exist_costs_a_hash_as_well(
     class Watched:
         def verify(self, hash: str, password: str) -> bool:
             verified.append(hash)
-            raise accounts.VerificationError
+            raise VerificationError
 
     monkeypatch.setattr(accounts, "HASHER", Watched())
     accounts.password_fits(book, "wang", "x")

@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,7 @@ def test_everything_submitted_is_stored_before_it_closes(tmp_path: Path) -> None
     casebook = Casebook(tmp_path / "casebook.db")
     casebook.open()
     for number in range(1000):
-        casebook.submit(lambda connection, number=number: book.append(connection, [fact(f"f{number}")]))
+        casebook.submit(partial(book.append, facts=[fact(f"f{number}")]))
     casebook.close()
 
     again = Casebook(tmp_path / "casebook.db")

@@ -20,7 +20,7 @@ def test_it_says_where_it_is_and_ends_tidily_with_pages_open(tmp_path: Path, how
         assert there.server is not None
         assert there.server.process is not None
         person = there.person("wang")
-        until(lambda: f"linkage centre at {there.url}/" in there.server.log.read_text())  # type: ignore[union-attr]
+        until(lambda: f"linkage centre at {there.url}/" in there.server.log.read_text())
         page = subprocess.Popen(
             ["curl", "-sN", f"{there.url}/events", "-b", f"watchline={person.cookies['watchline']}"],
             stdout=subprocess.PIPE,
@@ -82,7 +82,8 @@ def test_the_centres_own_name_cannot_be_a_gateways(tmp_path: Path) -> None:
     key.chmod(0o600)
     settings = tmp_path / "centre.toml"
     settings.write_text(
-        f'[listen]\nport = {free_port()}\n[store]\npath = "c.db"\n[[gateway]]\nid = "centre"\nsecret = {{ file = "a.key" }}\n'
+        f'[listen]\nport = {free_port()}\n[store]\npath = "c.db"\n'
+        '[[gateway]]\nid = "centre"\nsecret = { file = "a.key" }\n'
     )
 
     refused = run(settings)

@@ -1,4 +1,4 @@
-"""Plots: drawn from what the gateway sends, with gaps where nothing was read, and nothing that a browser would run."""
+"""Plots: drawn from what the gateway sends, gaps where nothing was read, nothing that a browser would run."""
 
 import math
 import xml.etree.ElementTree as ElementTree

@@ -305,7 +305,7 @@ def centre(
     for name, role in (users or {}).items():
         added = there.add_user(name, role)
         assert added.returncode == 0, added.stderr
-    command = [sys.executable, "-m", "gateway.cli", "centre", there.settings]
+    command: list[str | Path] = [sys.executable, "-m", "gateway.cli", "centre", there.settings]
     with running(command, port, folder / "centre.log") as server:
         there.server = server
         yield there
