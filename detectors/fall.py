@@ -1,6 +1,6 @@
 """Fall: a hard impact, and after it a wearer who does not move."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -52,9 +52,10 @@ class Fall(EventDetector):
     bands: "Bands | None" = field(default=None, init=False, repr=False, compare=False)
 
     def over(self, numbers: IntArray) -> "Fall":
-        """The same detector, watching only bands one of whose channels is among these."""
+        """The same detector, watching the bands whose `fall` channel (else acceleration) is among these."""
         narrowed = copy(self)
         object.__setattr__(narrowed, "only", np.asarray(numbers, dtype=np.int32))
+        object.__setattr__(narrowed, "bands", None)
         return narrowed
 
     def points(self, channels: ChannelTable) -> Points:
@@ -69,6 +70,8 @@ class Fall(EventDetector):
         if self.bands is None:
             raise RuntimeError("points(channels) must be called before judge: it says which site this is")
         bands, size = self.bands, len(self.bands)
+        if not size:
+            return None
         sound = (readings.quality < BAD) & (readings.flags & (EARLY | CONFLICT) == 0)
         sound &= np.isfinite(readings.value) & (bands.of[readings.channel] >= 0)
         if not sound.any():
@@ -155,23 +158,19 @@ class Bands:
         self.of = np.full(len(channels), -1, dtype=np.int32)  # each channel's band
         self.role = np.full(len(channels), -1, dtype=np.int32)
         self.scale = np.ones(len(channels))
-        wanted = range(len(channels)) if only is None else only.tolist()
-        places = {channels.place[n] for n in wanted if channels.medium[n] == "wristband"}
+        wanted = set(range(len(channels)) if only is None else only.tolist())
         found: dict[str, dict[int, int]] = {}
-        for n in sorted(range(len(channels)), key=lambda n: channels.ids[n]):
-            if (
-                channels.place[n] in places
-                and channels.medium[n] == "wristband"
-                and channels.quantity[n] in ROLES
-            ):
+        for n in sorted(np.flatnonzero(channels.is_wristband).tolist(), key=lambda n: channels.ids[n]):
+            if channels.quantity[n] in ROLES:
                 found.setdefault(channels.place[n], {}).setdefault(ROLES.index(channels.quantity[n]), n)
-        self.members = [of for _, of in sorted(found.items()) if ACCELERATION in of or FLAG in of]
+        able = [of for _, of in sorted(found.items()) if ACCELERATION in of or FLAG in of]
+        self.members = [of for of in able if _carrier(of) in wanted]
         self.member = np.full((len(ROLES), len(self.members)), len(channels), dtype=np.int64)
         for band, of in enumerate(self.members):
             for role, n in of.items():
                 self.of[n], self.role[n], self.member[role, band] = band, role, n
                 self.scale[n] = _scale(channels.unit[n], UNITS[role])
-        carrier = np.array([of.get(FLAG, of.get(ACCELERATION, 0)) for of in self.members], dtype=np.int32)
+        carrier = np.array([_carrier(of) for of in self.members], dtype=np.int32)
         size = len(self.members)
         self.points = Points(
             rule=("wristband.fall",) * size + ("late_detected",) * size,
@@ -228,6 +227,11 @@ def _runs(rows: NDArray[Any], band: IntArray) -> Iterator[tuple[int, NDArray[Any
     for part in np.split(rows, np.flatnonzero(np.diff(band[rows])) + 1):
         if len(part):
             yield int(band[part[0]]), part
+
+
+def _carrier(of: Mapping[int, int]) -> int:
+    """The channel under whose name a band's fall is told."""
+    return of[FLAG] if FLAG in of else of[ACCELERATION]
 
 
 def _scale(unit: str, canonical: str) -> float:

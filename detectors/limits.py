@@ -58,6 +58,7 @@ class Limits(EventDetector):
         """The same limits, watching only these channels."""
         narrowed = copy(self)
         object.__setattr__(narrowed, "only", np.asarray(numbers, dtype=np.int32))
+        object.__setattr__(narrowed, "site", None)
         return narrowed
 
     def points(self, channels: ChannelTable) -> Points:

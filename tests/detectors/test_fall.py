@@ -264,8 +264,15 @@ def test_a_site_without_bands_is_no_concern() -> None:
 
 def test_only_the_bands_that_are_asked_for_are_watched() -> None:
     table = ChannelTable([*band("anna"), *band("berta")])
-    points = Fall().over(table.at_place("berta")).points(table)
+    bound = Fall()
+    bound.points(table)
+    points = bound.over(table.at_place("berta")).points(table)
     assert {table.place[n] for n in points.channel.tolist()} == {"berta"}
+    split = [
+        Fall().over(numbers).points(table)
+        for numbers in (table.matching("*.fall"), table.matching("*.steps"))
+    ]
+    assert [len(points) for points in split] == [4, 0]
 
 
 QUANTITY = st.sampled_from(FULL)

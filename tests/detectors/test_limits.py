@@ -302,6 +302,7 @@ def test_the_operators_own_limit_replaces_the_default_one() -> None:
 def test_options_change_levels_delays_and_deadband_of_the_channels_that_they_are_for() -> None:
     options = Limits(high_high=40.0, high=20.0, low=-1.0, deadband=5.0, on_delay_s=7.0, latching=True)
     table = ChannelTable([WELL, MAIN])
+    assert len(options.points(table)) > 4
     points = options.over(table.matching("gas.well.*")).points(table)
     assert set(points.channel.tolist()) == {0}
     assert points.rule == ("gas.ch4.low", "gas.ch4.high", "gas.ch4.high_high", "late_detected")
