@@ -18,11 +18,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand. Exit codes: 0 done, 2 a mistake in usage, settings or input, 1 anything else."""
     words = list(sys.argv[1:] if argv is None else argv)
     names = sorted(module.name for module in pkgutil.iter_modules(gateway.commands.__path__))
-    wanted = [words[0]] if words and words[0] in names else names  # only the wanted one is imported: a fast start
+    wanted = (
+        [words[0]] if words and words[0] in names else names
+    )  # only the wanted one is imported: a fast start
     parser = argparse.ArgumentParser(
-        prog="watchline", description="Watches a city district's lifelines and calls people when something is wrong."
+        prog="watchline",
+        description="Watches a city district's lifelines and calls people when something is wrong.",
     )
-    parser.add_argument("--version", action="version", version=f"watchline {_version()}" if "--version" in words else "")
+    parser.add_argument(
+        "--version", action="version", version=f"watchline {_version()}" if "--version" in words else ""
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     modules: dict[str, ModuleType] = {}
     for name in wanted:

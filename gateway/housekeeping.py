@@ -1,4 +1,4 @@
-"""Housekeeping: what the calendar does, such as the daily ledger line; nothing here can change what a detector says."""
+"""Housekeeping: what the calendar does, the daily ledger line; it cannot change what a detector says."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -10,20 +10,28 @@ from apscheduler.schedulers.background import BackgroundScheduler
 log = logging.getLogger(__name__)
 
 
-def housekeeper(timezone: str, hourly: Mapping[str, Callable[[], Any]], daily: Mapping[str, Callable[[], Any]]) -> BackgroundScheduler:
-    """A scheduler, not yet started, with each job by name; a job that fails or is missed is logged, and runs next time."""
-    scheduler = BackgroundScheduler(
-        timezone=timezone,
-        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 600},
-    )
-    for name, job in hourly.items():
-        scheduler.add_job(job, "cron", minute=7, id=name)  # off the full hour, when the archive closes its file
-    for name, job in daily.items():
-        scheduler.add_job(job, "cron", hour=0, minute=11, id=name)
-    scheduler.add_listener(_tell, EVENT_JOB_ERROR | EVENT_JOB_MISSED)
-    return scheduler
+class Housekeeping:
+    """Runs each job shortly after local midnight; one that fails or is missed is logged."""
+
+    def __init__(self, timezone: str, daily: Mapping[str, Callable[[], Any]]) -> None:
+        self._scheduler = BackgroundScheduler(
+            timezone=timezone,
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 3600},
+        )
+        for name, job in daily.items():
+            self._scheduler.add_job(job, "cron", hour=0, minute=11, id=name)
+        self._scheduler.add_listener(_tell, EVENT_JOB_ERROR | EVENT_JOB_MISSED)
+
+    def start(self) -> None:
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Wait for the job under way, if any."""
+        if self._scheduler.running:
+            self._scheduler.shutdown()
 
 
 def _tell(event: JobExecutionEvent) -> None:
-    trouble = "was missed" if event.exception is None else f"failed: {event.exception}"
-    log.error("housekeeping %s %s; it runs again at its next time", event.job_id, trouble)
+    exception = getattr(event, "exception", None)
+    trouble = "was missed" if exception is None else f"failed: {exception}"
+    log.error("housekeeping: %s %s; it runs again the next day", event.job_id, trouble)

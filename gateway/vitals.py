@@ -1,5 +1,6 @@
-"""Vitals: how the gateway itself is doing; told to systemd as a watchdog and to the centre with each heartbeat."""
+"""Vitals: how the gateway itself is doing, for systemd's watchdog and for the centre's heartbeat."""
 
+import logging
 import os
 import resource
 import socket
@@ -7,7 +8,10 @@ import sys
 from collections import deque
 from dataclasses import dataclass, field
 
+log = logging.getLogger(__name__)
+
 TICKS_KEPT = 3600  # an hour of ticks at one a second
+LATE_S = 5.0
 
 
 @dataclass
@@ -17,14 +21,21 @@ class Vitals:
     tick_lateness_s: deque[float] = field(default_factory=lambda: deque(maxlen=TICKS_KEPT))
     ticks: int = 0
     readings: int = 0
-    changes: int = 0
 
-    def ticked(self, lateness_s: float, readings: int, changes: int) -> None:
-        """One tick is committed; lateness is how long after its moment that was, in seconds."""
+    def ticked(self, lateness_s: float, readings: int) -> None:
+        """One tick is committed; lateness is how long after its moment that was, in seconds.
+
+        It is said once when ticks fall behind, and once when they have caught up.
+        """
+        before = self.tick_lateness_s[-1] if self.tick_lateness_s else 0.0
+        if (lateness_s > LATE_S) != (before > LATE_S):
+            log.warning(
+                "ticks are %.1f s late" if lateness_s > LATE_S else "ticks are on time again (%.1f s)",
+                lateness_s,
+            )
         self.tick_lateness_s.append(lateness_s)
         self.ticks += 1
         self.readings += readings
-        self.changes += changes
 
     def summary(self) -> dict[str, float]:
         """For the heartbeat and the log."""
@@ -32,7 +43,6 @@ class Vitals:
         return {
             "ticks": self.ticks,
             "readings": self.readings,
-            "alert_changes": self.changes,
             "tick_lateness_p99_s": round(late[int(0.99 * (len(late) - 1))], 4) if late else 0.0,
             "peak_memory_mib": round(peak_memory_bytes() / 2**20, 1),
         }

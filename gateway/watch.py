@@ -26,7 +26,9 @@ class Watch:
     command and no deadline due changes nothing, so that a replay may skip it.
     """
 
-    def __init__(self, channels: ChannelTable, bank: Bank, window: Window, lifecycle: Lifecycle, warmup_s: float) -> None:
+    def __init__(
+        self, channels: ChannelTable, bank: Bank, window: Window, lifecycle: Lifecycle, warmup_s: float
+    ) -> None:
         self.channels = channels
         self.bank = bank
         self.window = window
@@ -79,7 +81,7 @@ class Watch:
 
 
 class Surroundings:
-    """What the alerts need to know about a channel beside the verdict: is it still new, and how did it look lately."""
+    """What alerts need to know of a channel beside the verdict: is it new, and how did it look lately."""
 
     def __init__(self, channels: ChannelTable, window: Window, warmup_s: float) -> None:
         self.channels = channels
@@ -112,8 +114,14 @@ class Surroundings:
         first = int(self.first_ns[channel])
         return first == NEVER_NS or self.now_ns - first < self.warmup_ns
 
+    def learning(self) -> bool:
+        """Whether most of the channels that have spoken are still new."""
+        heard = self.first_ns != NEVER_NS
+        young = heard & (self.now_ns - np.where(heard, self.first_ns, 0) < self.warmup_ns)
+        return bool(2 * young.sum() > heard.sum() or not heard.any())
+
     def recent(self, channel: int) -> Mapping[str, Any] | None:
-        """The last settled levels of a channel, oldest first; None for wristbands (no vitals leave the gateway)."""
+        """A channel's last settled levels, oldest first; None for wristbands: no vitals leave the gateway."""
         if self.channels.is_wristband[channel] or channel not in self.home:
             return None
         grid, row = self.home[channel]
@@ -141,18 +149,20 @@ class Surroundings:
         for grid, numbers in enumerate(self.grids):
             keys = [ids[number] for number in numbers]
             self.values[grid] = restored(state, f"recent/{self.periods[grid]:g}", keys, self.values[grid])
-            self.ends_ns[grid] = int(state.get(f"end/{self.periods[grid]:g}", 0))
+            self.ends_ns[grid] = int(_plain(state, f"end/{self.periods[grid]:g}"))
             self.next[grid] = 0
 
 
-def keep_watch(ticks: Iterable[Tick], watch: Watch, record: Callable[[Tick, list[AlertChange]], None]) -> None:
+def keep_watch(
+    ticks: Iterable[Tick], watch: Watch, record: Callable[[Tick, list[AlertChange]], None]
+) -> None:
     """The whole daemon: judge each moment, then record what came of it."""
     for tick in ticks:
         record(tick, watch.step(tick))
 
 
 def with_deadlines(ticks: Iterable[Tick], watch: Watch, settling_ns: int = 0) -> Iterator[Tick]:
-    """A recording's ticks, and between them those at which a deadline of the watch falls due, as live would have had.
+    """A recording's ticks, and between them those at which a deadline of the watch falls due, as live has.
 
     Nobody watched before a start; after the last tick the deadlines of `settling_ns` more are kept.
     """
@@ -171,6 +181,10 @@ def _due(watch: Watch, last_ns: int, before_ns: int) -> Iterator[Tick]:
     while (due_ns := max(_whole_second(watch.next_deadline_ns()), last_ns + SECOND_NS)) < before_ns:
         yield Tick(due_ns, nothing)
         last_ns = due_ns
+
+
+def _plain(state: State, name: str) -> Any:
+    return state.get(name, 0)
 
 
 def _whole_second(time_ns: int) -> int:

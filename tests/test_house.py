@@ -40,8 +40,9 @@ PURE = (
     "gateway/payloads.py",
 )
 WAITS_OR_FAILS = {
-    "asyncio", "http", "os", "queue", "random", "select", "selectors", "shutil", "signal", "socket", "sqlite3",
-    "subprocess", "tempfile", "threading", "time", "urllib", "urllib3", "pyarrow", "paho", "pymodbus", "influxdb_client",
+    "asyncio", "http", "influxdb_client", "os", "paho", "pyarrow", "pymodbus", "queue", "random", "select",
+    "selectors", "shutil", "signal", "socket", "sqlite3", "subprocess", "tempfile", "threading", "time",
+    "urllib", "urllib3",
 }  # fmt: skip
 
 
@@ -74,7 +75,9 @@ def test_imports_run_downhill(path: Path) -> None:
     folder = path.relative_to(HOUSE).parts[0]
     if folder == BESIDE:
         strangers = {
-            name for name in ours(path) if not any(f"{name}.".startswith(f"{may}.") for may in SIMULATORS_MAY_IMPORT)
+            name
+            for name in ours(path)
+            if not any(f"{name}.".startswith(f"{may}.") for may in SIMULATORS_MAY_IMPORT)
         }
         strangers.discard("ingest")
     else:
@@ -112,7 +115,9 @@ def test_the_first_line_of_each_file_is_the_sign_on_its_door(path: Path) -> None
     assert sign, f"{name_of(path)} has no docstring"
     assert path.read_text(encoding="utf-8").startswith('"""')
     if path.name == "__init__.py":
-        assert len(path.read_text(encoding="utf-8").splitlines()) == 1, "a folder's __init__.py holds only its sign"
+        assert len(path.read_text(encoding="utf-8").splitlines()) == 1, (
+            "a folder's __init__.py holds only its sign"
+        )
 
 
 def test_nobody_imports_the_simulators() -> None:

@@ -1,4 +1,4 @@
-"""Replay: recorded readings through the very code that runs live; the alerts it would have raised, as JSON lines."""
+"""Replay: recorded readings through the very code that runs live, and the alerts that come of it."""
 
 import argparse
 import contextlib
@@ -24,15 +24,28 @@ SETTLING_NS = 61 * 1_000_000_000  # after the last reading its rows still settle
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("readings", type=Path, help="a Parquet or CSV file, or an archive folder")
     parser.add_argument("--channels", type=Path, required=True, help="channels.csv")
-    parser.add_argument("--channel", action="append", default=[], metavar="PATTERN", help="only these channels, such as 'gas.*' (repeatable)")
+    parser.add_argument(
+        "--channel",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="only these channels, such as 'gas.*' (repeatable)",
+    )
     parser.add_argument("--links", type=Path, help="links.csv: which place feeds which")
     parser.add_argument("--context", type=Path, help="context.json: announced works and holidays")
     parser.add_argument("--facts", type=Path, help="facts.jsonl (default: the one in the archive folder)")
     parser.add_argument("--settings", type=Path, help="gateway.toml; without it the built-in defaults")
-    parser.add_argument("--warmup", default=None, metavar="3d", help="how long a channel counts as new (sets data.warmup only)")
+    parser.add_argument(
+        "--warmup",
+        default=None,
+        metavar="3d",
+        help="how long a channel counts as new (sets data.warmup only)",
+    )
     parser.add_argument("--from", dest="start", metavar="T", help="RFC 3339; earlier readings are left out")
     parser.add_argument("--to", dest="end", metavar="T", help="RFC 3339; later readings are left out")
-    parser.add_argument("--alerts", type=Path, required=True, help="where the alert changes go, one CloudEvent a line")
+    parser.add_argument(
+        "--alerts", type=Path, required=True, help="where the alert changes go, one CloudEvent a line"
+    )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
@@ -57,10 +70,12 @@ def run(args: argparse.Namespace) -> int:
         warmup_s=_warmup_s(args.warmup, settings),
     )
     source = f"urn:watchline:{settings.site.id if settings else 'replay'}"
-    span = {"start_ns": _moment(args.start, "--from"), "end_ns": _moment(args.end, "--to")}
+    start_ns, end_ns = _moment(args.start, "--from"), _moment(args.end, "--to")
     with _replaced(args.alerts) as out, _progress(args) as progress:
         tally = Tally(out, source, progress)
-        ticks = read_ticks(args.readings, channels, facts=args.facts, keep=keep, **span)
+        ticks = read_ticks(
+            args.readings, channels, facts=args.facts, keep=keep, start_ns=start_ns, end_ns=end_ns
+        )
         keep_watch(with_deadlines(ticks, watch, SETTLING_NS), watch, tally.record)
     tally.tell(args.json, args.alerts)
     return 0
@@ -87,9 +102,16 @@ class Tally:
 
     def tell(self, as_json: bool, alerts: Path) -> None:
         if as_json:
-            print(json.dumps({"ticks": self.ticks, "readings": self.readings, "changes": self.changes, "notified": self.told}))
+            figures = {
+                "ticks": self.ticks,
+                "readings": self.readings,
+                "changes": self.changes,
+                "notified": self.told,
+            }
+            print(json.dumps(figures))
         else:
-            print(f"{self.readings:,} readings in {self.ticks:,} ticks: {self.changes} alert changes, {self.told} told to people -> {alerts}")
+            print(f"{self.readings:,} readings in {self.ticks:,} ticks -> {alerts}")
+            print(f"{self.changes} alert changes, {self.told} of them told to people")
 
 
 def _kept(patterns: Sequence[str], channels: Any) -> Any:
@@ -101,7 +123,9 @@ def _kept(patterns: Sequence[str], channels: Any) -> Any:
     for pattern in patterns:
         fitting = channels.matching(pattern)
         if not len(fitting):
-            raise InputError(f"--channel {pattern}: no channel of the list fits; patterns are like 'gas.*.pressure'")
+            raise InputError(
+                f"--channel {pattern}: no channel of the list fits; patterns are like 'gas.*.pressure'"
+            )
         keep[fitting] = True
     return keep
 
@@ -154,8 +178,9 @@ def _progress(args: argparse.Namespace) -> Iterator[Any]:
     if args.json or not sys.stderr.isatty():
         yield lambda now_ns, readings: None
         return
-    from alerts.alert import rfc3339
     from rich.console import Console
+
+    from alerts.alert import rfc3339
 
     with Console(stderr=True).status("reading") as status:
         yield lambda now_ns, readings: status.update(f"{rfc3339(now_ns)[:16]}  {readings:,} readings")

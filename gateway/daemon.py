@@ -1,0 +1,249 @@
+"""Daemon: the gateway process; it starts what waits (sources, couriers, senders) and keeps the watch."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from config.load import read_site
+from gateway.field import Field
+from gateway.sources.mqtt import Mqtt
+from gateway.vitals import Systemd, Vitals
+from ingest.storage import Limits, Recovery, Storage
+from ingest.ticks import SECOND_NS, Epoch, Tick
+from ingest.wallclock import WallClock
+
+if TYPE_CHECKING:
+    from alerts.alert import AlertChange
+    from alerts.notifiers.base import Notifier
+    from gateway.housekeeping import Housekeeping
+    from gateway.subscription import Subscription
+    from gateway.watch import Watch
+    from ingest.courier import Carrier
+
+log = logging.getLogger(__name__)
+
+CENTRE = "centre"  # the name of the linkage centre's place in the outbox
+
+
+class Waiting(Protocol):
+    """What waits for somebody far away; `trouble` says why nothing moves there, "" = all is well."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def trouble(self) -> str: ...
+
+
+class Carrying(Waiting, Protocol):
+    """A courier or a sender, in its own thread."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+class Gateway:
+    """One site's gateway, from its settings file to a clean stop.
+
+    Sources are started before the detectors are even loaded: arrivals are durable from the first poll,
+    and are judged as soon as the watch stands.
+    """
+
+    def __init__(self, path: Path, clock: WallClock | None = None) -> None:
+        """Reads every file of the site; SettingsError lists all mistakes."""
+        self.files = read_site(path)
+        self.settings = self.files.settings
+        for warning in self.files.warnings:
+            log.warning("%s", warning)
+        site = self.settings.site
+        self.source = f"urn:watchline:{site.id}"
+        self.clock = clock or WallClock()
+        limits = Limits(int(site.backlog_s * SECOND_NS), site.backlog_bytes)
+        self.storage = Storage(site.data, self.files.channels, self.clock, limits)
+        self.vitals = Vitals()
+        self.systemd = Systemd()
+        self._stopping = threading.Event()
+        self._subscriptions: list[Subscription] = []
+        self._carriers: list[Carrying] = []
+
+    def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Until `stop`; `ready` is called when the first tick is committed."""
+        recovery = self.storage.open()
+        self.storage.start()
+        self._field = self._start_sources()
+        housekeeping = self._housekeeping()
+        try:
+            watch = self._watch_as_it_was(recovery)
+            self._start_carriers(watch)
+            housekeeping.start()
+            self._keep(watch, recovery.last_tick_ns, ready)
+            self._field.stop()
+            self._keep_last(watch)
+        finally:
+            self.systemd.say("STOPPING=1")
+            self._field.stop()
+            housekeeping.stop()
+            for carrier in self._carriers:
+                carrier.stop()
+            self.storage.stop()
+            for subscription in self._subscriptions:
+                subscription.close()
+
+    def stop(self) -> None:
+        """Ask for the end: the tick under way is finished, memories are saved. From any thread."""
+        self._stopping.set()
+
+    def status(self, watch: "Watch") -> Mapping[str, Any]:
+        """For heartbeats: how this gateway is doing, and what it holds to be wrong."""
+        waiting: list[Waiting] = [self._field, *self._subscriptions, *self._carriers]
+        return {
+            "site": self.settings.site.id,
+            "name": self.settings.site.name,
+            "channels": len(self.files.channels),
+            "learning": watch.surroundings.learning(),
+            "open_alarms": [alarm.alert_id for alarm in watch.lifecycle.open_alarms()],
+            "trouble": {one.name: one.trouble for one in waiting if one.trouble},
+            **self.vitals.summary(),
+        }
+
+    def _start_sources(self) -> Field:
+        """MQTT sockets live in the storage thread, everything that waits for devices in the field thread."""
+        site, channels, now_ns = self.settings.site, self.files.channels, self.clock.now_ns
+        polled = []
+        for source in self.files.sources:
+            if isinstance(source, Mqtt):
+                self._subscriptions.append(source.subscription(channels, self.storage, now_ns, site.id))
+                self.storage.host(self._subscriptions[-1])
+            else:
+                polled.append(source)
+        field = Field(polled, channels, self.storage, now_ns)
+        field.start()
+        return field
+
+    def _watch_as_it_was(self, recovery: Recovery) -> "Watch":
+        """The watch with the memories of the last snapshot, stepped through the journal's tail."""
+        from gateway.watch import build_watch, with_deadlines
+
+        site = self.settings.site
+        watch = build_watch(
+            self.files.channels,
+            links=self.files.links,
+            planned=self.files.planned,
+            watchings=self.settings.watching,
+            timezone=site.timezone,
+            warmup_s=site.warmup_s,
+        )
+        if recovery.snapshot is not None:
+            watch.restore(recovery.snapshot)
+        for tick in with_deadlines(recovery.ticks, watch):
+            watch.step(tick)  # what came of it is in the outbox already
+            watch.lifecycle.command_results()
+        return watch
+
+    def _start_carriers(self, watch: "Watch") -> None:
+        """Couriers to far stores and senders to receivers, each in its own thread."""
+        from alerts.delivery import Delivery
+        from alerts.notifiers.base import Home
+        from ingest.courier import Courier, retire
+
+        home = Home(self.settings.site.id, lambda: self.status(watch), self.storage.command)
+        couriers = [Courier(self.storage, store) for store in self._far_stores()]
+        senders = [Delivery(self.storage, told, name, home) for name, told in self._receivers().items()]
+        retire(self.storage, [courier.name for courier in couriers])
+        for sender in senders:
+            sender.register()
+        self._carriers = [*couriers, *senders]
+        for carrier in self._carriers:
+            carrier.start()
+
+    def _housekeeping(self) -> "Housekeeping":
+        from gateway.housekeeping import Housekeeping
+        from ingest.ledger import read_ledger
+
+        site = self.settings.site
+        return Housekeeping(
+            site.timezone,
+            {"ledger": lambda: log.info("ledger of the day\n%s", read_ledger(site.data).table())},
+        )
+
+    def _far_stores(self) -> list["Carrier"]:
+        stores: list[Carrier] = []
+        if (influx := self.settings.influxdb) is not None:
+            from ingest.influx import Influx
+
+            stores.append(
+                Influx(
+                    influx.url,
+                    influx.bucket,
+                    influx.token.reveal() if influx.token else "",
+                    influx.org,
+                    influx.wristband_bucket or "",
+                    influx.wristband_token.reveal() if influx.wristband_token else "",
+                    influx.timeout_s,
+                    influx.batch,
+                )
+            )
+        if (archive := self.settings.archive) is not None:
+            from ingest.archive import Archive
+
+            stores.append(Archive(archive.folder, self.clock.now_ns))
+        return stores
+
+    def _receivers(self) -> dict[str, "Notifier"]:
+        receivers: dict[str, Notifier] = {entry.label: entry.build() for entry in self.settings.notifier}
+        if (centre := self.settings.centre) is not None:
+            from alerts.notifiers.centre import Centre
+
+            receivers[CENTRE] = Centre(centre.url, centre.secret, centre.heartbeat_s)
+        return receivers
+
+    def _keep(self, watch: "Watch", last_ns: int, ready: Callable[[], None]) -> None:
+        """A tick a second until stopped."""
+        record = Record(self, watch)
+        epoch: Epoch | None = self._epoch("start")
+        now_ns = self.clock.next_tick_ns(last_ns)
+        while self.clock.wait_until(now_ns, self._stopping):
+            tick = self.storage.close_tick(now_ns, epoch)
+            record(tick, watch.step(tick))
+            if not self.vitals.ticks:
+                self.systemd.say("READY=1")
+                ready()
+            self.systemd.say("WATCHDOG=1")
+            self.vitals.ticked((self.clock.now_ns() - now_ns) / SECOND_NS, len(tick.readings))
+            epoch = self.clock.epoch_if_stepped()
+            now_ns = self.clock.next_tick_ns(0 if epoch else now_ns)
+
+    def _keep_last(self, watch: "Watch") -> None:
+        """The last tick opens an epoch that says so, and saves the memories."""
+        now_ns = self.clock.next_tick_ns()
+        self.clock.wait_until(now_ns, threading.Event())
+        tick = self.storage.close_tick(now_ns, self._epoch("stop"))
+        Record(self, watch)(tick, watch.step(tick), last=True)
+
+    def _epoch(self, reason: str) -> Epoch:
+        return Epoch(reason, self.clock.good, self.files.hash)
+
+
+class Record:
+    """What live does with a tick: one transaction of boundary, alert changes and, at times, memories."""
+
+    def __init__(self, gateway: Gateway, watch: "Watch") -> None:
+        self._storage = gateway.storage
+        self._source = gateway.source
+        self._every_ns = int(gateway.settings.site.snapshot_every_s * SECOND_NS)
+        self._watch = watch
+        self._saved_ns = 0
+
+    def __call__(self, tick: Tick, changes: Sequence["AlertChange"], last: bool = False) -> None:
+        results = self._watch.lifecycle.command_results()
+        events = [change.cloud_event(self._source) for change in changes]
+        events += [result.cloud_event(self._source, tick.now_ns) for result in results]
+        self._saved_ns = self._saved_ns or tick.now_ns
+        due = last or abs(tick.now_ns - self._saved_ns) >= self._every_ns
+        self._storage.commit_tick(tick, events, self._watch.state() if due else None)
+        if due:
+            self._saved_ns = tick.now_ns
+        for change in changes:
+            if change.notify:
+                log.warning("%s %s at %s: %s", change.grade, change.kind, change.place, change.because)
