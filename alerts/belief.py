@@ -43,7 +43,7 @@ class Clue:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """Signs that mean a kind. medium "" = any; `places`: at so many at least; `share`: of the site's channels."""
+    """Signs that together mean a kind. medium "" = any; `places`: at so many at least."""
 
     medium: str
     kind: str

@@ -14,14 +14,14 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from ingest.journal import count
-
 T = TypeVar("T")
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS delivery_ahead (notifier TEXT NOT NULL, id INTEGER NOT NULL,
     PRIMARY KEY (notifier, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS delivery_refused (id INTEGER PRIMARY KEY, notifier TEXT NOT NULL,
     event_id TEXT NOT NULL, reason TEXT NOT NULL, at_ns INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS delivery_counts (notifier TEXT NOT NULL, what TEXT NOT NULL, n INTEGER NOT NULL,
+    PRIMARY KEY (notifier, what)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS outbox_p1 ON outbox (id) WHERE grade = 'P1';
 """
 DAY_NS = 86_400 * 10**9
@@ -77,8 +77,9 @@ class Outbox:
         self._cursor, self._done = self._store.submit(work).result()
 
     def close(self) -> None:
-        """Wait until everything that was settled is synced."""
+        """Have everything that was settled synced."""
         if self._moved is not None:
+            self._store.submit(lambda connection: None).result()  # lazy work rides with it
             self._moved.result()
         if self._reader is not None:
             self._reader.close()
@@ -104,8 +105,8 @@ class Outbox:
         self._done |= done
 
         def work(connection: sqlite3.Connection) -> int:
-            count(connection, "notifier", receiver, "delivered", len(good))
-            count(connection, "notifier", receiver, "refused", len(refused))
+            _count(connection, receiver, "settled", len(good))
+            _count(connection, receiver, "refused", len(refused))
             connection.executemany(
                 "INSERT INTO delivery_refused (notifier, event_id, reason, at_ns) VALUES (?, ?, ?, ?)",
                 [(receiver, event_id, reason, now_ns) for event_id, reason in refused.values()],
@@ -119,7 +120,7 @@ class Outbox:
             )
             return _advance(connection, receiver)
 
-        self._moved = self._store.submit(work, lazy=True)
+        self._moved = self._store.submit(work, lazy=not refused)
 
     def _catch_up(self) -> None:
         if self._moved is not None and self._moved.done():
@@ -182,5 +183,23 @@ def prune(connection: sqlite3.Connection, now_ns: int, keep_ns: int = 7 * DAY_NS
     ).fetchall()
     connection.executemany("DELETE FROM outbox WHERE id = ?", [(id,) for id, _ in doomed])
     untold = sum(waiting for _, waiting in doomed)
-    count(connection, "outbox", "", "pruned", untold)
+    _count(connection, "", "pruned", untold)
     return int(untold)
+
+
+def counts(connection: sqlite3.Connection) -> dict[tuple[str, str], int]:
+    """Changes by (receiver, what became of them): settled, refused; pruned untold under the receiver ""."""
+    try:
+        rows = connection.execute("SELECT notifier, what, n FROM delivery_counts").fetchall()
+    except sqlite3.OperationalError:  # nobody has been registered yet
+        return {}
+    return {(notifier, what): n for notifier, what, n in rows}
+
+
+def _count(connection: sqlite3.Connection, receiver: str, what: str, n: int) -> None:
+    if n:
+        connection.execute(
+            "INSERT INTO delivery_counts VALUES (?, ?, ?)"
+            " ON CONFLICT (notifier, what) DO UPDATE SET n = n + excluded.n",
+            (receiver, what, n),
+        )

@@ -540,7 +540,10 @@ def test_whatever_happens_states_follow_the_table_ids_are_unique_and_seq_counts(
 def wander(seed: int, ticks: int, restart_at: set[int]) -> Site:
     """A site on which anything may happen, decided by the seed alone."""
     chance = random.Random(seed)
-    delays = {"on_delay_s": chance.choice([0.0, 5.0]), "off_delay_s": chance.choice([0.0, 30.0])}
+    delays: dict[str, Any] = {
+        "on_delay_s": chance.choice([0.0, 5.0]),
+        "off_delay_s": chance.choice([0.0, 30.0]),
+    }
     site = Site(latching=["sos", "gas.ch4.high_high"], on_samples=chance.choice([1, 2]), **delays)
     kinds = ["ack", "ack", "shelve", "unshelve", "out_of_service", "reset", "context", "unknown", "roster"]
     for number in range(ticks):
