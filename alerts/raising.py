@@ -25,14 +25,17 @@ Risen = tuple[Board, Turned]
 class Fresh:
     """An alarm that is new, on again, or more severe in this moment."""
 
-    __slots__ = ("alarm", "anew", "supersedes", "turn", "was")
+    __slots__ = ("alarm", "anew", "before", "joined", "turn", "was")
 
-    def __init__(self, alarm: Alarm, turn: Turn, supersedes: Sequence[str], anew: bool, was: str) -> None:
+    def __init__(
+        self, alarm: Alarm, turn: Turn, *, was: str = "", anew: bool = False, before: str = ""
+    ) -> None:
         self.alarm = alarm
         self.turn = turn
-        self.supersedes = list(supersedes)  # an alert id that this one replaces
-        self.anew = anew  # it had been seen and was over: tell again
         self.was = was  # its grade before, "" where it was not on
+        self.anew = anew  # it had been seen and was over: tell again
+        self.before = before  # the alert that this one takes the place of
+        self.joined: list[str] = []  # incidents that it shows to be the same one
 
 
 class Raising:
@@ -62,7 +65,8 @@ class Raising:
             incident = roll.incidents.open.get(one.alarm.incident)
             if incident is None or turned.turn is Turn.LASTED:
                 incident, dissolved = roll.incidents.join(one.alarm, roll.now_ns)
-                merged |= {other.id: incident.id for other in dissolved}
+                one.joined = [other.id for other in dissolved]
+                merged |= dict.fromkeys(one.joined, incident.id)
             else:
                 incident.clues[one.alarm.key] = one.alarm.clue()
             touched[incident.id] = incident
@@ -107,14 +111,14 @@ class Raising:
         return turned.event_ns, channel, points.rule[turned.point]
 
     def _alarm(self, board: Board, turned: Turned) -> Fresh:
-        """The alarm that a point raises: the known one again, or a new one, superseding one left unseen."""
+        """The alarm that a point raises: the known one again, or a new one in place of one left unseen."""
         key = board.keys[turned.point]
         known = self.roll.alarms.get(key)
         if known is not None and turned.turn is Turn.WORSENED:
-            return Fresh(known, turned.turn, (), False, known.grade)
+            return Fresh(known, turned.turn, was=known.grade)
         if known is not None and known.incident in self.roll.incidents.open:
             known.occurrence += 1
-            return Fresh(known, turned.turn, (), known.state is State.LATCH_ACK, "")
+            return Fresh(known, turned.turn, anew=known.state is State.LATCH_ACK)
         channel = int(board.points.channel[turned.point])
         where = self.roll.channels[channel]
         fingerprint = sha256("\x1f".join((key, where.place)).encode()).hexdigest()
@@ -132,9 +136,10 @@ class Raising:
             own_kind=self._own_kind(board.points.kind[turned.point], where.medium, where.quantity, channel),
         )
         if known is not None:
-            self.roll.drop(known)
+            self.roll.step(known, Turn.RETIRED)
+            self.roll.emit(known, "updated", reason=f"came again as {alarm.alert_id}")
         self.roll.keep(alarm)
-        return Fresh(alarm, Turn.LASTED, () if known is None else (known.alert_id,), False, "")
+        return Fresh(alarm, Turn.LASTED, before="" if known is None else known.alert_id)
 
     def _own_kind(self, kind: str, medium: str, quantity: str, channel: int) -> str:
         """What a learning detector notices on a sensor at fault is that fault, but for life-safety gas."""
@@ -180,8 +185,10 @@ class Raising:
     def _announce(self, one: Fresh) -> None:
         alarm, roll = one.alarm, self.roll
         extra: dict[str, Any] = {}
-        if one.supersedes:
-            extra["supersedes"] = one.supersedes
+        if one.joined:
+            extra["supersedes"] = one.joined
+        if one.before:
+            extra["previous_alert"] = one.before
         if alarm.announced:
             extra["announced"] = alarm.announced
             if roll.grades.announced(alarm.announced).test:

@@ -30,7 +30,7 @@ class Turn(StrEnum):
     RETURNED_LATCHING = "false for off-delay, latching"
     ACKNOWLEDGED = "acknowledge"
     RESET = "reset"
-    RETIRED = "no longer watched"  # the channel or its rule left the settings
+    RETIRED = "retired"  # no longer watched, or come again as a new alarm
 
 
 class Overlay(StrEnum):

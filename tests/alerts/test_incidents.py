@@ -89,7 +89,7 @@ def test_a_late_parent_joins_what_it_caused_into_one() -> None:
 
     (moved,) = [change for change in changes if change.type == "updated"]
     (parent,) = [change for change in changes if change.type == "raised"]
-    assert moved.extra["supersedes"] == [second.incident]
+    assert moved.extra["supersedes"] == parent.extra["supersedes"] == [second.incident]
     assert {moved.incident, parent.incident} == {first.incident}
     assert not told(changes)
 

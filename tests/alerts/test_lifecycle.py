@@ -371,20 +371,23 @@ def test_a_second_sos_after_the_first_was_seen_is_told_again() -> None:
     assert (again.alert_id, again.occurrence, again.notify) == (change.alert_id, 2, True)
 
 
-def test_an_alarm_left_unseen_is_superseded_when_it_comes_again_after_its_incident() -> None:
+def test_an_alarm_left_unseen_makes_room_when_it_comes_again_after_its_incident() -> None:
     site = Site()
     first = raised(site)
     site.calm()
     site.tick()
     site.wait(HOUR)
 
-    second = raised(site)
+    site.set(*JUMP)
+    retired, second = site.tick()
 
+    assert (retired.alert_id, retired.state, retired.notify) == (first.alert_id, "NORMAL", False)
+    assert second.alert_id in retired.reason
     assert second.notify
     assert second.incident != first.incident
     assert second.alert_id != first.alert_id
     assert second.fingerprint == first.fingerprint
-    assert second.extra["supersedes"] == [first.alert_id]
+    assert second.extra["previous_alert"] == first.alert_id
 
 
 def test_a_chattering_alarm_is_one_alert_with_occurrences_and_told_once() -> None:
