@@ -14,7 +14,7 @@ from config.channels import ChannelTable
 from config.defaults import Defaults, defaults_for
 from config.errors import SettingsError
 from config.snapshot import Keyed, State, below, prefixed, restored
-from detectors.base import Detector, EventDetector, IntArray, ReadingBatch, Row
+from detectors.base import BoolArray, Detector, EventDetector, IntArray, ReadingBatch, Row
 from detectors.findings import Findings, Points
 from detectors.panel import Panel, Seat
 
@@ -29,7 +29,7 @@ WITHOUT_LEVEL = frozenset(
 )
 FALSE_PER_CHANNEL_DAY = 0.005
 """What all learning rules of a channel together may cost in false alarms. An operator bears 144 alarms a day
-(IEC 62682); a tenth of that is 0.0144 for each of 1,000 channels; the rest is kept for what we don't model."""
+(IEC 62682); a tenth of that is 0.0144 for each of 1,000 channels; the rest is for what we don't model."""
 
 
 class Bank:
@@ -42,7 +42,7 @@ class Bank:
         watchings: Sequence[Any] = (),
         timezone: ZoneInfo | None = None,
     ) -> None:
-        """grids: (period_s, channel numbers) as the window has them; watchings: `[[watching]]` of settings."""
+        """grids: (period_s, channel numbers) as the window has them; watchings: `[[watching]]` entries."""
         self._channels = channels
         self._zone = timezone or ZoneInfo("Asia/Shanghai")
         defaults = [defaults_for(channel) for channel in channels.channels]
@@ -77,7 +77,7 @@ class Bank:
             panel.restore(below(f"rows/{panel.period_s:g}", state))
 
     def expected_alarms_per_day(self) -> list[tuple[str, int, float]]:
-        """(rule, channels watched, false alarms a day on all of them); limits know no chance and are left out."""
+        """(rule, channels watched, false alarms a day on all of them); limits know no chance."""
         total: dict[str, tuple[int, float]] = {}
         for panel in self._panels:
             for rule, watched, per_day in panel.expected_alarms_per_day():
@@ -140,18 +140,34 @@ class Bank:
 
 
 class _Events:
-    """The event detectors of a site with their memories."""
+    """The event detectors of a site with their memories.
+
+    A watching replaces the built-in detector on its channels; delays and levels are its options, so that
+    `warning`, `alarm` and `hold_s` mean nothing here.
+    """
 
     def __init__(self, channels: ChannelTable, watchings: Sequence[Any]) -> None:
         self._channels = channels
-        asked = {w.kind: w.options for w in watchings if issubclass(_class_of(w.kind), EventDetector)}
-        built_in = [kind for kind in EVENT_KINDS if kind in kinds.kinds(kinds.DETECTORS)]
-        self._detectors: dict[str, EventDetector] = {
-            kind: kinds.build(kinds.DETECTORS, kind, asked.get(kind, {}), kind)
-            for kind in dict.fromkeys([*built_in, *asked])
-        }
-        self._points = {kind: detector.points(channels) for kind, detector in self._detectors.items()}
-        self._memories = {kind: detector.fresh_memory(channels) for kind, detector in self._detectors.items()}
+        self._detectors: dict[str, EventDetector] = {}
+        left = {kind: np.ones(len(channels), dtype=bool) for kind in EVENT_KINDS}
+        asked = [w for w in watchings if issubclass(_class_of(w.kind), EventDetector)]
+        for watching in reversed(asked):
+            free = left.setdefault(watching.kind, np.ones(len(channels), dtype=bool))
+            mine = np.zeros(len(channels), dtype=bool)
+            mine[channels.matching(watching.channels)] = True
+            self._watch(watching.kind, f"{watching.kind}#{watching.channels}", watching.options, mine & free)
+            free &= ~mine
+        for kind in EVENT_KINDS:
+            self._watch(kind, kind, {}, left[kind])
+        self._points = {name: detector.points(channels) for name, detector in self._detectors.items()}
+        self._memories = {name: detector.fresh_memory(channels) for name, detector in self._detectors.items()}
+
+    def _watch(self, kind: str, name: str, options: Mapping[str, Any], mine: BoolArray) -> None:
+        if mine.any():
+            detector: EventDetector = kinds.build(kinds.DETECTORS, kind, options, kind)
+            self._detectors[name] = (
+                detector if mine.all() else detector.over(np.flatnonzero(mine).astype(np.int32))
+            )
 
     @property
     def points(self) -> tuple[Points, ...]:

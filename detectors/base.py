@@ -1,4 +1,6 @@
-"""Base: what a detector is. A kind is a file: `detectors/seep.py` holds `class Seep`, its fields are options."""
+"""Base: what a detector is. A kind is a file: `detectors/seep.py` holds `class Seep`, its fields options."""
+
+from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -78,7 +80,7 @@ class Detector(ABC):
 
     @abstractmethod
     def score(self, row: Row, memory: Memory) -> FloatArray:
-        """Raw score (channels,): larger is stranger, NaN until something is known. May move what accumulates."""
+        """Raw score (channels,): larger is stranger, NaN until something is known. May move sums."""
 
     @abstractmethod
     def learn(self, row: Row, calm: BoolArray, memory: Memory) -> None:
@@ -101,7 +103,11 @@ class Detector(ABC):
 
 @dataclass(frozen=True)
 class EventDetector(ABC):
-    """Judges every reading in the tick in which it arrived: nothing waits for a grid, nothing is hidden by one."""
+    """Judges every reading in the tick in which it arrived: nothing waits for a grid or hides in one."""
+
+    def over(self, numbers: IntArray) -> EventDetector:
+        """The same, watching only these channels; a kind that can't be narrowed watches all the same."""
+        return self
 
     @abstractmethod
     def points(self, channels: ChannelTable) -> Points:
@@ -113,4 +119,4 @@ class EventDetector(ABC):
 
     @abstractmethod
     def judge(self, readings: ReadingBatch, now_ns: int, memory: Memory) -> Findings | None:
-        """The verdict after these readings (sorted by channel and time); None where nothing can have changed."""
+        """The verdict after these readings (sorted by channel and time); None where nothing has changed."""

@@ -14,15 +14,13 @@ from detectors import tails
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-LOWEST = 1.5  # nominal surprise (-log10 p) from which scores are counted; below it nothing can alarm
-STEP = 0.25  # width of a bin of nominal surprise
+LOWEST = 2.0  # nominal surprise (-log10 p) from which scores are counted; below it nothing can alarm
+STEP = 0.1  # width of a bin in the root of nominal surprise: for Gaussian noise a fifth of a deviation
 BINS = 64  # the last takes all above; straight beyond it
-EDGES = LOWEST + STEP * np.arange(BINS + 1)
-COUNTED_TO = (
-    40  # an event counts as no more than this bin, so that it can't stretch the tail that it stands in
-)
+ROOTS = np.sqrt(LOWEST) + STEP * np.arange(BINS + 1)
+EDGES = ROOTS**2  # of the bins, in nominal surprise
 PRIOR_ROWS = 2000.0  # weight of what is believed before data: that nominal tails are real ones stretched by
-PRIOR_STRETCH = 1.4  # this factor, because real noise is never as tame as ideal noise
+PRIOR_STRETCH = 1.6  # this factor, because real noise is never as tame as ideal noise
 TAIL_ROWS = 100.0  # exceedances (the prior's included) that the tail is fitted to
 TOTAL_EVERY = 16  # rows between two counts of all scores; the rare high ones are counted on each
 SHARES = 16  # tables are renewed in so many turns, every RENEW_EVERY rows one share
@@ -34,7 +32,9 @@ class Calibration:
     """Maps nominal surprise to surprise as observed, per pool; monotone, and useful from the start.
 
     Up to where exceedances are plentiful the observed share is used as it is; beyond it a generalised
-    Pareto tail fitted to the excesses. Counting depends on rows alone, never on how they were grouped.
+    Pareto tail fitted to the excesses, on the scale of deviations (the root of surprise), where it is at
+    home: Student's tails have its very form, and Gaussian ones are followed from the safe side.
+    Counting depends on rows alone, never on how they were grouped.
     """
 
     def __init__(self, pools: Sequence[str]) -> None:
@@ -51,7 +51,7 @@ class Calibration:
 
     def of(self, pool: Ints, nominal: Floats) -> Floats:
         """The observed surprise of nominal ones (n,), all at least LOWEST."""
-        place = (nominal - LOWEST) * (1 / STEP)
+        place = (np.sqrt(nominal) - ROOTS[0]) * (1 / STEP)
         bin = np.minimum(place, BINS - 1).astype(np.int64)
         flat = self._table.reshape(-1)
         at = pool * (BINS + 1) + bin
@@ -61,7 +61,7 @@ class Calibration:
 
     def count_high(self, pool: Ints, nominal: Floats) -> None:
         """Count scores of at least LOWEST that calm channels showed in this row."""
-        bin = np.minimum((nominal - LOWEST) * (1 / STEP), COUNTED_TO).astype(np.int64)
+        bin = np.minimum((np.sqrt(nominal) - ROOTS[0]) * (1 / STEP), BINS - 1).astype(np.int64)
         np.add.at(self._counts.reshape(-1), pool * BINS + bin, np.float32(1.0))
 
     def wants_total(self) -> bool:
@@ -117,13 +117,13 @@ def _table(counts: Floats, total: Floats) -> Floats:
     observed = -np.log10(share)
     start = np.maximum((above >= TAIL_ROWS).sum(axis=1) - 1, 0)  # the bin at which the fitted tail begins
     pool = np.arange(len(counts))
-    excess = EDGES[:-1] + STEP / 2 - EDGES[start][:, None]  # middle of each bin over the threshold
+    excess = ROOTS[:-1] + STEP / 2 - ROOTS[start][:, None]  # middle of each bin over the threshold
     inside = np.where(excess > 0, counts, 0.0)
     number = above[pool, start]
     mean = (inside * excess).sum(axis=1) / number
     rarer = (above - counts / 2) / number[:, None]  # 1 - F in the middle of a bin
     shape, scale = tails.pareto(mean, (inside * excess * rarer).sum(axis=1) / number)
-    beyond = np.maximum(EDGES - EDGES[start][:, None], 0.0)
+    beyond = np.maximum(ROOTS - ROOTS[start][:, None], 0.0)
     fitted = observed[pool, start][:, None] + tails.pareto_surprise(beyond, shape[:, None], scale[:, None])
     padded = np.concatenate([observed, fitted[:, -1:]], axis=1)
     table: Floats = np.where(np.arange(BINS + 1) < start[:, None], padded, fitted)

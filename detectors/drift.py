@@ -32,14 +32,23 @@ class Drift(Detector):
     ceiling: float = 50.0  # the sum stops here, so that a channel that recovers can be seen to
     half_life_s: float = 14 * 86400.0  # long, or the level would follow the drift
     block_s: float = 3600.0
-    lessons: int = 300  # calm rows a channel needs before it is scored, and BLOCKS blocks
+    lessons: int = 30  # calm rows that place the level; then BLOCKS blocks are needed before it is scored
 
     deseasoned: ClassVar[bool] = True
     momentary: ClassVar[tuple[str, ...]] = ("block_sum", "block_rows")
 
     def fresh_memory(self, channels: int) -> Memory:
-        names = "level variance taught up down block_sum block_rows block_last block_variance block_product blocks"
-        memory = {name: np.zeros(channels) for name in names.split()}
+        sums = [
+            "up",
+            "down",
+            "block_sum",
+            "block_rows",
+            "block_last",
+            "block_variance",
+            "block_product",
+            "blocks",
+        ]
+        memory = {name: np.zeros(channels) for name in ["level", "variance", "taught", *sums]}
         memory["pace"] = np.ones(channels)
         return memory
 
@@ -70,8 +79,9 @@ class Drift(Detector):
         memory["level"] += rate * error
         memory["variance"] += rate * ((1.0 - rate) * error * error - memory["variance"])
         taught += pupils
-        memory["block_sum"] += error
-        memory["block_rows"] += pupils
+        placed = pupils & (taught >= self.lessons)  # deviations from a level that is known
+        memory["block_sum"] += error * placed
+        memory["block_rows"] += placed
         block_ns = round(self.block_s * 1e9)
         if row.end_ns // block_ns != (row.end_ns - round(row.period_s * 1e9)) // block_ns:
             self._close_block(row, memory)
@@ -105,7 +115,7 @@ class Drift(Detector):
         memory["block_product"] += rate * (mean * memory["block_last"] - memory["block_product"])
         memory["block_last"] = np.where(full, mean, 0.0)
         blocks += full
-        variance = np.maximum(memory["variance"], 1e-300)
+        variance = self._spread(memory) ** 2
         prior = PRIOR_SHARE * variance * PRIOR_BLOCKS
         believed = (memory["block_variance"] * blocks + prior) / (blocks + PRIOR_BLOCKS)
         follows = np.clip(memory["block_product"] / np.maximum(believed, 1e-300), 0.0, LAZIEST)

@@ -10,17 +10,19 @@ from detectors.base import BoolArray, Detector, Explanation, FloatArray, Memory,
 
 TO_DEVIATION = 1.2533  # standard deviation over mean absolute deviation, for Gaussian noise
 BOUND = 3.0  # deviations at most by which one row moves the short level, or counts for the spread
+TWO_SIDES = float(np.log10(2.0))
 BLIND_ROWS = 8.0  # a short level is not short any more after so many rows without a reading
 
 
 @dataclass(frozen=True)
 class Jump(Detector):
-    """Deviation from a short exponential level whose steps are bounded, in its own usual deviations.
+    """How far two rows in a row strayed to one side of a short level, in its usual deviations.
 
-    The level follows whatever happens within some `level_rows` bounded steps, so that a jump is news for
-    a while and then history; only calm rows teach the spread. A spike that returns at once is one row,
-    and two are asked for (`on_samples`). Sources: exponentially weighted average, Roberts, Technometrics
-    1 (1959); bounded steps, Huber, Annals of Mathematical Statistics 35 (1964).
+    The level is an exponential average whose steps are bounded: it follows whatever happens within some
+    `level_rows` steps, so that a jump is news for a while and then history; only calm rows teach the spread.
+    A spike that returns at once is one row, and the lesser of two counts.
+    Sources: exponentially weighted average, Roberts, Technometrics 1 (1959); bounded steps, Huber, Annals of
+    Mathematical Statistics 35 (1964).
     """
 
     noise_floor: float | FloatArray = 0.0  # the least spread that is believed, in the channel's unit
@@ -28,11 +30,10 @@ class Jump(Detector):
     half_life_s: float = 86400.0  # of the spread
     lessons: int = 60  # calm rows a channel needs before it is scored
 
-    on_samples: ClassVar[int] = 2
-    momentary: ClassVar[tuple[str, ...]] = ("unheard",)
+    momentary: ClassVar[tuple[str, ...]] = ("unheard", "strayed")
 
     def fresh_memory(self, channels: int) -> Memory:
-        memory = {name: np.zeros(channels) for name in ("level", "deviation", "taught", "error")}
+        memory = {name: np.zeros(channels) for name in ("level", "deviation", "taught", "error", "strayed")}
         memory["unheard"] = np.full(channels, 2 * BLIND_ROWS)  # rows since the last reading
         memory["raw"] = np.full(channels, np.nan)
         return memory
@@ -46,8 +47,11 @@ class Jump(Detector):
         memory["error"] = np.where(heard, row.values - level, 0.0)
         spread = np.maximum(memory["deviation"] * TO_DEVIATION, self.noise_floor)
         known = heard & (memory["taught"] >= self.lessons)
-        raw = np.abs(memory["error"]) / np.maximum(spread, _least(level))
-        memory["raw"] = np.where(known, raw, memory["raw"])
+        before = memory["strayed"]
+        strayed = memory["error"] / np.maximum(spread, _least(level))
+        both = np.maximum(np.minimum(strayed, before), -np.maximum(strayed, before))
+        memory["raw"] = np.where(known, np.maximum(both, 0.0), memory["raw"])
+        memory["strayed"] = np.where(heard, strayed, before)
         return memory["raw"]
 
     def learn(self, row: Row, calm: BoolArray, memory: Memory) -> None:
@@ -68,7 +72,8 @@ class Jump(Detector):
         memory["unheard"] = (memory["unheard"] + 1.0) * ~heard
 
     def surprise(self, raw: FloatArray) -> FloatArray:
-        return tails.gaussian(raw)
+        """Two independent Gaussian rows beyond `raw` on the same side: 2 Q(raw)^2."""
+        return 2.0 * tails.gaussian(raw) + TWO_SIDES
 
     def explain(self, channel: int, row: Row, memory: Memory) -> Explanation:
         value = float(row.values[channel])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from config.channels import ChannelTable
 from config.snapshot import Keyed, State, below, prefixed, restored
@@ -17,6 +18,7 @@ from detectors.findings import ALARM, CALM, WARNING, Explanation, Findings, Poin
 ALARM_OVER_WARNING = 1.5  # -log10 p; an alarm is some thirty times rarer than a warning
 RESUME_S = 5 * 86400.0  # a channel that stays strange so long is learned from again, slowly: ask before that
 DAY_S = 86400.0
+SeverityArray = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,13 @@ class Panel:
         levels = [self._levels(seat, budget_per_day) for seat in seats]
         self._warning = np.repeat([level[0] for level in levels], count)
         self._alarm = np.repeat([level[1] for level in levels], count)
-        self._plain = np.repeat([not seat.detector.calibrated for seat in seats], count)
+        self._learning = np.repeat([seat.detector.calibrated for seat in seats], count)
         self._hears_silence = np.array([seat.detector.hears_silence for seat in seats])[:, None]
         self._rhythm = next((n for n, seat in enumerate(seats) if seat.detector.leaves_residual), None)
         self._first = np.arange(judges + 1) * count  # where each seat's points begin
         self._stood = np.zeros(judges * count, dtype=bool)  # points that warned in the last row
+        self._any_stood = False
+        self._all_calm = np.ones(count, dtype=bool)
         self._strange_s = np.zeros(count)  # how long a channel has not been calm
         self._most = self._lowest()
 
@@ -85,25 +89,21 @@ class Panel:
         raw = self._scores(row)
         surprise = np.minimum(raw * self._scale, self._most)
         severity = np.zeros(raw.size, dtype=np.uint8)
-        calm = np.ones(len(self.members), dtype=bool)
-        stands = np.zeros(raw.size, dtype=bool)
         high = np.flatnonzero(raw >= self._high)
         if len(high):
-            nominal = self._nominal(raw, high)
-            observed = np.where(self._plain[high], nominal, self._calibration.of(self._pool[high], nominal))
+            observed, nominal = self._observed(raw, high)
             surprise.reshape(-1)[high] = observed
             warns = observed >= self._warning[high]
-            severity[high] = np.where(observed >= self._alarm[high], ALARM, np.where(warns, WARNING, CALM))
             column = high % len(self.members)
-            stands[high] = warns
-            calm[column[warns]] = False
-            tells = heard[column] & ~(warns & self._stood[high]) & ~self._plain[high]
-            self._calibration.count_high(self._pool[high[tells]], nominal[tells])
-        self._stood = stands
+            tells = heard[column] & self._learning[high]
+            if warns.any():
+                severity[high] = np.where(observed >= self._alarm[high], ALARM, WARNING) * warns
+                tells &= ~(warns & self._stood[high])
+            if tells.any():
+                self._calibration.count_high(self._pool[high[tells]], nominal[tells])
         if self._calibration.wants_total():
-            known = (np.isfinite(raw) & heard).reshape(-1)
-            self._calibration.count_all(self._pool[known])
-        self._teach(row, calm)
+            self._calibration.count_all(self._pool[(np.isfinite(raw) & heard).reshape(-1)])
+        self._teach(row, severity)
         if self._calibration.end_row():
             self._most = self._lowest()
         score = surprise / (surprise + 5.0)
@@ -112,7 +112,7 @@ class Panel:
             score=score.reshape(-1),
             severity=severity,
             heard=(heard | self._hears_silence).reshape(-1),
-            event_ns=np.broadcast_to(np.int64(row.end_ns), severity.shape),
+            event_ns=np.full(raw.size, row.end_ns, dtype=np.int64),
             explain=lambda point: self._explain(point, row),
         )
 
@@ -138,6 +138,7 @@ class Panel:
                 memory[name] = restored(mine, name, self._keys, memory[name])
             first, last = self._first[number], self._first[number + 1]
             self._stood[first:last] = restored(mine, "stood", self._keys, self._stood[first:last])
+        self._any_stood = bool(self._stood.any())
         self._calibration.restore(below("calibration", state))
         self._most = self._lowest()
 
@@ -166,29 +167,32 @@ class Panel:
         raw += self._blind
         return raw
 
-    def _teach(self, row: Row, calm: BoolArray) -> None:
-        if calm.all():
-            if self._strange_s.any():
-                self._strange_s[:] = 0.0
-        else:
+    def _teach(self, row: Row, severity: SeverityArray) -> None:
+        """Channels of which no point warns are calm, and teach; so do those strange for very long."""
+        calm = self._all_calm
+        if severity.any() or self._any_stood:
+            self._stood = severity != CALM
+            self._any_stood = bool(self._stood.any())
+            calm = np.logical_not(np.any(self._stood.reshape(len(self.seats), -1), axis=0))
             self._strange_s = (self._strange_s + row.period_s) * ~calm
             calm = calm | (self._strange_s >= RESUME_S)
         for seat, memory in zip(self.seats, self._memories):
             seat.detector.learn(self._left_over if seat.detector.deseasoned else row, calm, memory)
 
-    def _nominal(self, raw: FloatArray, high: Any) -> FloatArray:
-        """Nominal surprise of the points `high`, each by its own detector."""
+    def _observed(self, raw: FloatArray, high: Any) -> tuple[FloatArray, FloatArray]:
+        """Surprise of the points `high` as their pools show it, and as each detector alone would say."""
         values = raw.reshape(-1)[high]
-        cuts = np.searchsorted(high, self._first)
+        cuts = np.searchsorted(high, self._first).tolist()
         nominal = np.empty(len(high))
-        for number, seat in enumerate(self.seats):
-            mine = slice(cuts[number], cuts[number + 1])
-            if cuts[number] < cuts[number + 1]:
-                nominal[mine] = seat.detector.surprise(values[mine])
-        return np.maximum(nominal, LOWEST)
+        for seat, first, last in zip(self.seats, cuts, cuts[1:]):
+            if first < last:
+                nominal[first:last] = seat.detector.surprise(values[first:last])
+        np.maximum(nominal, LOWEST, out=nominal)
+        observed = self._calibration.of(self._pool[high], nominal)
+        return np.where(self._learning[high], observed, nominal), nominal
 
     def _lowest(self) -> FloatArray:
-        most = np.where(self._plain, LOWEST, self._calibration.lowest()[self._pool])
+        most = np.where(self._learning, self._calibration.lowest()[self._pool], LOWEST)
         return most.reshape(len(self.seats), -1)
 
     def _levels(self, seat: Seat, budget_per_day: float) -> tuple[float, float]:

@@ -15,7 +15,8 @@ from detectors.jump import TO_DEVIATION
 HOURS = 24
 HOUR_S = 3600.0
 BOUND = 4.0  # deviations at most by which one calm row moves the baseline
-SHARED = 0.3  # weight of the channel's usual deviation beside that of the hour, which rests on few days
+SHARED_ROWS = 5.0  # weight, in rows of an hour, of the channel's usual deviation beside that of the hour
+FIRST_ROWS = 3.0  # rows that an hour needs at least
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,10 @@ class Rhythm(Detector):
     """Deviation from the level of this hour of the day, between hours interpolated, in its usual deviations.
 
     Every hour has a level and a mean absolute deviation, both learned with the weight of the calm rows seen
-    in it so far, up to `days`. An hour is judged from its second visit on; until the fifth or so the spread
-    is widened, because one or two days say little about how days differ. Before an hour is known, the one
-    before stands in for it, so that the first day already has a level (not a score).
-    Cold state: 3 x 24 numbers a channel.
+    in it so far, up to `days`. An hour is judged from its second visit on (an hourly channel: the fourth);
+    until the fifth or so the spread is widened, because one or two days say little about how days differ.
+    Before an hour is known, the one before stands in for it, so that the first day already has a level (not
+    a score). Cold state: 3 x 24 numbers a channel.
     """
 
     noise_floor: float | FloatArray = 0.0  # the least spread that is believed, in the channel's unit
@@ -53,9 +54,11 @@ class Rhythm(Detector):
         if min(taught[:, before].min(), taught[:, after].min()) == 0.0:
             expected = np.where(taught[:, after] == 0.0, level[:, before], expected)
             expected = np.where(taught[:, before] == 0.0, level[:, after], expected)
-        usual = SHARED * memory["usual"] + (1 - SHARED) * memory["deviation"][:, hour]
-        spread = np.maximum(usual * TO_DEVIATION, self.noise_floor) + np.abs(expected) * 1e-7 + 1e-12
-        known = visits >= 1.0
+        shared = SHARED_ROWS / (taught[:, hour] + SHARED_ROWS)
+        deviation = memory["deviation"][:, hour]
+        deviation = deviation + shared * (memory["usual"] - deviation)
+        spread = np.maximum(deviation * TO_DEVIATION, self.noise_floor) + np.abs(expected) * 1e-7 + 1e-12
+        known = taught[:, hour] >= max(HOUR_S / row.period_s, FIRST_ROWS)
         if visits.min() < 8.0:
             spread *= 1.0 + 1.0 / np.maximum(visits, 1.0) ** 2
         heard = audible(row.values)
@@ -75,13 +78,15 @@ class Rhythm(Detector):
             np.copyto(level, memory["expected"], where=new)
             np.copyto(deviation, memory["usual"], where=new)
         bound = BOUND * memory["spread"]
-        if taught.min() < 0.1 * rows_an_hour:
-            bound = np.where(taught < 0.1 * rows_an_hour, np.inf, bound)
+        young = max(0.1 * rows_an_hour, FIRST_ROWS)
+        if taught.min() < young:
+            bound = np.where(taught < young, np.inf, bound)
         error = np.where(pupils, row.values - memory["expected"], 0.0)
         step = np.minimum(np.maximum(error, -bound), bound)
         rate = pupils / np.minimum(taught + 1.0, max(self.days * rows_an_hour, self.days))
         size = np.abs(step)
         level += rate * step
+        rate = rate * (taught > 0.0)  # the first value of an hour says nothing about how values differ
         deviation += rate * (size - deviation)
         memory["usual"] += np.minimum(rate, 1 / (2 * HOURS * rows_an_hour)) * (size - memory["usual"])
         taught += pupils

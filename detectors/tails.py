@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 LN10 = float(np.log(10.0))
+HEAVIEST = 0.35  # shape of the heaviest tail that is believed; Student's t with 3 degrees of freedom has 1/3
 
 
 def gaussian(deviations: Floats) -> Floats:
@@ -23,10 +24,10 @@ def pareto(mean: Floats, first_moment: Floats) -> tuple[Floats, Floats]:
     """Shape and scale of a generalised Pareto distribution from excesses over a threshold.
 
     mean = E[X], first_moment = E[X (1 - F(X))], the probability-weighted moments of Hosking and Wallis,
-    Technometrics 29 (1987). The shape is kept in [0, 0.25]: a tail is never believed to end, nor to be
+    Technometrics 29 (1987). The shape is kept in [0, HEAVIEST]: a tail is never believed to end, nor to be
     so heavy that no event could stand out.
     """
-    shape = np.clip(2.0 - mean / np.maximum(mean - 2.0 * first_moment, 1e-12), 0.0, 0.25)
+    shape = np.clip(2.0 - mean / np.maximum(mean - 2.0 * first_moment, 1e-12), 0.0, HEAVIEST)
     scale: Floats = np.maximum(mean * (1.0 - shape), 1e-3)
     return shape, scale
 

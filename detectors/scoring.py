@@ -1,0 +1,120 @@
+"""Scoring: how unusual each row of a recorded series is, one row after another, without looking ahead."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+
+SILENT_ROWS = 50  # rows of which nothing is said yet
+MEMORY_ROWS = 5000.0  # half-life of what distances are usual
+GRAIN = 1e-3  # values nearer to a known one than this share of a usual distance add nothing to know
+HOUR_S, HOURS = 3600.0, 24
+DAYS = 10.0  # memory of the hour-of-day baseline, in visits
+LN10 = math.log(10.0)
+
+
+class Novelty:
+    """Distance of a value to the nearest earlier one, over the usual such distance (root mean square).
+
+    A value that was seen before is never news, however rare; one far from all others is. Infinite values are
+    not for here.
+    """
+
+    def __init__(self) -> None:
+        self._known: list[float] = []
+        self._squares = 0.0
+        self._weight = 0.0
+        self._rows = 0
+
+    def of(self, value: float) -> float:
+        """How many usual distances away; 0 while too little is known. The value is known from then on."""
+        known = self._known
+        place = bisect_left(known, value)
+        distance = math.inf
+        if place > 0:
+            distance = value - known[place - 1]
+        if place < len(known):
+            distance = min(distance, known[place] - value)
+        if not known:
+            distance = 0.0
+        usual = math.sqrt(self._squares / self._weight) if self._weight else 0.0
+        ratio = distance / usual if usual > 0.0 and self._rows >= SILENT_ROWS else 0.0
+        keep = 0.5 ** (1.0 / MEMORY_ROWS)
+        self._squares = self._squares * keep + distance * distance
+        self._weight = self._weight * keep + 1.0
+        self._rows += 1
+        if not known or distance > GRAIN * usual:
+            known.insert(place, value)
+        return ratio
+
+
+class Season:
+    """Deviation from the hour-of-day mean in standard deviations of that hour; 0 until the hour is known."""
+
+    def __init__(self) -> None:
+        self._mean = [0.0] * HOURS
+        self._variance = [0.0] * HOURS
+        self._seen = [0] * HOURS
+
+    def of(self, time_s: float, period_s: float, value: float) -> float:
+        hour = int(time_s // HOUR_S) % HOURS
+        an_hour = max(HOUR_S / period_s, 1.0)
+        seen, mean = self._seen[hour], self._mean[hour]
+        error = value - mean
+        known = seen >= an_hour and seen > 3
+        spread = math.sqrt(self._variance[hour]) + 1e-9 * abs(mean) + 1e-12
+        self._seen[hour] = seen + 1
+        rate = max(1.0 / (seen + 1), 1.0 / (DAYS * an_hour))
+        self._mean[hour] = mean + rate * error
+        self._variance[hour] += rate * ((1.0 - rate) * error * error - self._variance[hour])
+        return abs(error) / spread if known else 0.0
+
+
+class Pace:
+    """The usual step between rows so far: a running median, moved by a twentieth at each row."""
+
+    def __init__(self) -> None:
+        self._last_s: float | None = None
+        self.period_s = HOUR_S
+        self._begun = False
+
+    def take(self, time_s: float) -> None:
+        step = 0.0 if self._last_s is None else time_s - self._last_s
+        self._last_s = time_s
+        if step <= 0.0:
+            return
+        if not self._begun:
+            self.period_s, self._begun = step, True
+        elif abs(step - self.period_s) > 0.05 * self.period_s:
+            self.period_s *= 1.05 if step > self.period_s else 1 / 1.05
+
+
+class Scorer:
+    """One series. The score is s / (s + 5): s = -log10 of the chance if both kinds of news were exponential.
+
+    News is a value far from all earlier ones, and a deviation from the hour's mean that is far from all
+    earlier deviations. Settings were compared on the development half of the NAB corpus.
+    """
+
+    def __init__(self) -> None:
+        self._pace = Pace()
+        self._season = Season()
+        self._of_value = Novelty()
+        self._of_deviation = Novelty()
+
+    def score(self, time_s: float, value: float) -> float:
+        """In [0, 1), of the next row; a missing or unusable value scores 0 and teaches nothing."""
+        self._pace.take(time_s)
+        if not abs(value) < 1e150:
+            return 0.0
+        deviation = self._season.of(time_s, self._pace.period_s, value)
+        surprise = (self._of_value.of(value) + self._of_deviation.of(deviation)) / LN10
+        return surprise / (surprise + 5.0)
+
+
+def scores(rows: Iterable[tuple[float, Sequence[float]]], columns: int) -> Iterator[float]:
+    """The score of each row (time_s, values): that of its most unusual column."""
+    scorers = [Scorer() for _ in range(columns)]
+    for time_s, values in rows:
+        yield max(scorer.score(time_s, value) for scorer, value in zip(scorers, values, strict=True))
