@@ -154,6 +154,10 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern("wristband", "wandering", ("longitude-",), ""),
 )
 
+_RANK = {kind: rank for rank, kind in enumerate(dict.fromkeys(pattern.kind for pattern in PATTERNS))}
+Bearing = dict[tuple[str, str], list[Clue]]
+"""The clues that bear a sign, by medium ("" = any) and sign."""
+
 REFINED: Mapping[str, tuple[str, ...]] = {
     "low_pressure": ("burst", "pump_trip"),
     "regulator_underpressure": ("third_party_damage", "valve_misclosure"),
@@ -172,7 +176,13 @@ def believe(clues: Sequence[Clue], totals: Mapping[tuple[str, str], int]) -> Bel
     What a detector names by itself (a fall, a joint too hot) stands, unless the evidence refines it; of
     several such names the first listed in the patterns counts, a person's gravest first.
     """
-    pattern = next((p for p in PATTERNS if _fits(p, clues, totals)), None)
+    bearing: Bearing = {}
+    for clue in clues:
+        if not clue.kind.startswith(FAULT):
+            for sign in clue.signs():
+                bearing.setdefault((clue.medium, sign), []).append(clue)
+                bearing.setdefault(("", sign), []).append(clue)
+    pattern = next((pattern for pattern in PATTERNS if _fits(pattern, bearing, totals)), None)
     named = list(dict.fromkeys(clue.kind for clue in clues if clue.kind not in WEAK))
     if pattern is not None and (not named or pattern.kind in REFINED.get(_gravest(named), ())):
         return Belief(pattern.kind, pattern.reason)
@@ -184,19 +194,17 @@ def believe(clues: Sequence[Clue], totals: Mapping[tuple[str, str], int]) -> Bel
 
 def _gravest(named: Sequence[str]) -> str:
     """Patterns stand in the order in which they are believed."""
-    order = {pattern.kind: number for number, pattern in reversed(list(enumerate(PATTERNS)))}
-    return min(named, key=lambda kind: (order.get(kind, len(order)), kind))
+    return min(named, key=lambda kind: (_RANK.get(kind, len(_RANK)), kind))
 
 
-def _fits(pattern: Pattern, clues: Sequence[Clue], totals: Mapping[tuple[str, str], int]) -> bool:
-    ours = [clue for clue in clues if pattern.medium in ("", clue.medium) and not clue.kind.startswith(FAULT)]
-    signs = {sign for clue in ours for sign in clue.signs()}
-    if not signs.issuperset(pattern.signs):
-        return False
-    bearing = [clue for clue in ours if pattern.signs[0] in clue.signs()]
-    if len({clue.place for clue in bearing}) < pattern.places:
-        return False
+def _fits(pattern: Pattern, bearing: Bearing, totals: Mapping[tuple[str, str], int]) -> bool:
+    for sign in pattern.signs:
+        if (pattern.medium, sign) not in bearing:
+            return False
+    first = bearing[pattern.medium, pattern.signs[0]]
     if pattern.on_site and not totals.get((pattern.medium, pattern.on_site)):
         return False
-    total = totals.get((bearing[0].medium, bearing[0].quantity), 0)
-    return len(bearing) >= pattern.share * total
+    if pattern.places > 1 and len({clue.place for clue in first}) < pattern.places:
+        return False
+    total = totals.get((first[0].medium, first[0].quantity), 0)
+    return len(first) >= pattern.share * total

@@ -1,7 +1,7 @@
 """Incidents: the alarms of one cause, merged by place, by links, or else by zone and coincidence in time."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from alerts.alert import short_hash
@@ -71,7 +71,7 @@ class Alarm:
         )
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {column.name: getattr(self, column.name) for column in fields(self)}
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> "Alarm":
@@ -99,10 +99,10 @@ class Incident:
     clues: dict[str, Clue] = field(default_factory=dict)  # by key: the latest each had to say
 
     def to_json(self) -> dict[str, Any]:
-        plain = asdict(self)
+        plain = {column.name: getattr(self, column.name) for column in fields(self)}
         for name in ("active", "places", "zones"):
             plain[name] = sorted(plain[name])
-        return plain
+        return {**plain, "alarms": list(self.alarms), "clues": {k: asdict(c) for k, c in self.clues.items()}}
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> "Incident":
