@@ -78,7 +78,7 @@ class Arrivals:
             self.open_rows.append(Stored(id, 0, known, count))
 
     def take(self, batch: ReadingBatch, on_durable: Callable[[], None] | None, lane: str) -> bool:
-        """Stamp and keep a delivery; True when so much waits that it should be written."""
+        """Stamp and keep a delivery; True when the writer should look: at the first, and when many wait."""
         size = len(batch)
         with self._lock:
             self._counts.append((lane, "received", "", size))
@@ -91,8 +91,9 @@ class Arrivals:
             self._deliveries.append(_Delivery(batch, stamp_ns, lane))
             if on_durable is not None:
                 self._callbacks.append(on_durable)
+            first = not self._waiting
             self._waiting += max(size, 1)
-            return self._waiting >= GROUP
+            return first or self._waiting >= GROUP
 
     def note(
         self,

@@ -131,6 +131,7 @@ class Storage:
         self._arrivals.note(
             [(lane, "received", "", readings), (lane, "dropped", reason, readings)], on_durable
         )
+        self._running().wake()
 
     def dead_letter(
         self, lane: str, topic: str, payload: bytes, reason: str, on_durable: Callable[[], None] | None = None
@@ -139,6 +140,7 @@ class Storage:
         self._check()
         letter = (lane, topic, payload[: journal.PAYLOAD_KEPT], reason, self.clock.now_ns())
         self._arrivals.note([(lane, "undecodable", reason, 1)], on_durable, letter)
+        self._running().wake()
 
     def command(self, command: Command) -> bool:
         """Journal a command for the next tick; False when its id is known. Returns once it is durable."""

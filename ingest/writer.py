@@ -104,7 +104,7 @@ class Writer:
             self._urgent = self._urgent or not work.lazy
         if not self._thread.is_alive() or threading.current_thread() is self._thread:
             self._sync()
-        elif not work.lazy:
+        else:
             self.wake()
         return work.future
 
