@@ -38,24 +38,21 @@ class Drift(Detector):
     momentary: ClassVar[tuple[str, ...]] = ("block_sum", "block_rows")
 
     def fresh_memory(self, channels: int) -> Memory:
-        sums = [
-            "up",
-            "down",
-            "block_sum",
-            "block_rows",
-            "block_last",
-            "block_variance",
-            "block_product",
-            "blocks",
-        ]
-        memory = {name: np.zeros(channels) for name in ["level", "variance", "taught", *sums]}
+        memory = {
+            name: np.zeros(channels) for name in ("level", "variance", "taught", "up", "down", "blocks")
+        }
+        for name in ("sum", "rows", "last", "variance", "product"):
+            memory[f"block_{name}"] = np.zeros(channels)
         memory["pace"] = np.ones(channels)
+        memory["spread"] = np.zeros(channels)
+        memory["heard"] = np.zeros(channels, dtype=bool)
         return memory
 
     def score(self, row: Row, memory: Memory) -> FloatArray:
         known = (memory["taught"] >= self.lessons) & (memory["blocks"] >= BLOCKS)
         heard = audible(row.values)  # silence moves nothing, least of all towards calm
-        strayed = np.where(heard & known, row.values - memory["level"], 0.0) / self._spread(memory)
+        spread = self._spread(memory)
+        strayed = np.where(heard & known, row.values - memory["level"], 0.0) / spread
         strayed = np.minimum(np.maximum(strayed, -STRAY), STRAY)
         counted = heard / memory["pace"]
         shift, forgiven = strayed * counted, self.forgiven * counted
@@ -65,16 +62,17 @@ class Drift(Detector):
             total -= forgiven
             np.maximum(total, 0.0, out=total)
             np.minimum(total, self.ceiling, out=total)
+        memory["spread"], memory["heard"] = spread, heard
         return np.where(known, np.maximum(memory["up"], memory["down"]), np.nan)
 
     def learn(self, row: Row, calm: BoolArray, memory: Memory) -> None:
-        pupils = calm & audible(row.values)
+        pupils = calm & memory["heard"]
         taught = memory["taught"]
         forgetting = 1 - 0.5 ** (row.period_s / self.half_life_s)
         rate = pupils * np.maximum(1.0 / (taught + 1.0), forgetting)
         error = np.where(pupils, row.values - memory["level"], 0.0)
         if taught.min() >= self.lessons:
-            bound = STRAY * self._spread(memory)
+            bound = STRAY * memory["spread"]
             error = np.minimum(np.maximum(error, -bound), bound)
         memory["level"] += rate * error
         memory["variance"] += rate * ((1.0 - rate) * error * error - memory["variance"])

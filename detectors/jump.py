@@ -10,6 +10,7 @@ from detectors.base import BoolArray, Detector, Explanation, FloatArray, Memory,
 
 TO_DEVIATION = 1.2533  # standard deviation over mean absolute deviation, for Gaussian noise
 BOUND = 3.0  # deviations at most by which one row moves the short level, or counts for the spread
+PRECISION, TINY = 1e-7, 1e-12  # a spread below the precision of the level itself is rounding, not noise
 TWO_SIDES = float(np.log10(2.0))
 BLIND_ROWS = 8.0  # a short level is not short any more after so many rows without a reading
 
@@ -36,6 +37,8 @@ class Jump(Detector):
         memory = {name: np.zeros(channels) for name in ("level", "deviation", "taught", "error", "strayed")}
         memory["unheard"] = np.full(channels, 2 * BLIND_ROWS)  # rows since the last reading
         memory["raw"] = np.full(channels, np.nan)
+        memory["spread"] = np.zeros(channels)
+        memory["heard"] = np.zeros(channels, dtype=bool)
         return memory
 
     def score(self, row: Row, memory: Memory) -> FloatArray:
@@ -46,20 +49,20 @@ class Jump(Detector):
             np.copyto(level, row.values, where=lost)
         memory["error"] = np.where(heard, row.values - level, 0.0)
         spread = np.maximum(memory["deviation"] * TO_DEVIATION, self.noise_floor)
+        spread += np.abs(level) * PRECISION + TINY
         known = heard & (memory["taught"] >= self.lessons)
         before = memory["strayed"]
-        strayed = memory["error"] / np.maximum(spread, _least(level))
+        strayed = memory["error"] / spread
         both = np.maximum(np.minimum(strayed, before), -np.maximum(strayed, before))
         memory["raw"] = np.where(known, np.maximum(both, 0.0), memory["raw"])
         memory["strayed"] = np.where(heard, strayed, before)
+        memory["spread"], memory["heard"] = spread, heard
         return memory["raw"]
 
     def learn(self, row: Row, calm: BoolArray, memory: Memory) -> None:
-        heard = audible(row.values)
+        heard = memory["heard"]
         error, deviation, taught = memory["error"], memory["deviation"], memory["taught"]
-        bound = BOUND * TO_DEVIATION * deviation + BOUND * np.maximum(
-            self.noise_floor, _least(memory["level"])
-        )
+        bound = BOUND * memory["spread"]
         if taught.min() < self.lessons:
             bound = np.where(taught < self.lessons, np.inf, bound)
         step = np.minimum(np.maximum(error, -bound), bound)
@@ -78,17 +81,10 @@ class Jump(Detector):
     def explain(self, channel: int, row: Row, memory: Memory) -> Explanation:
         value = float(row.values[channel])
         error = float(memory["error"][channel])
-        floor = float(np.broadcast_to(self.noise_floor, memory["level"].shape)[channel])
-        spread = max(float(memory["deviation"][channel]) * TO_DEVIATION, floor)
+        spread = float(memory["spread"][channel])
         rising = error > 0
         return Explanation(
             "rose suddenly" if rising else "fell suddenly",
             direction=1 if rising else -1,
             numbers={"expected": value - error, "spread": spread, "raw": float(memory["raw"][channel])},
         )
-
-
-def _least(level: FloatArray) -> FloatArray:
-    """A spread below the precision of the level itself is rounding, not noise."""
-    least: FloatArray = np.abs(level) * 1e-7 + 1e-12
-    return least

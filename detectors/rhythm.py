@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from math import floor
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
@@ -44,10 +45,11 @@ class Rhythm(Detector):
         memory["spread"] = np.zeros(channels)
         memory["residual"] = np.full(channels, np.nan)
         memory["raw"] = np.full(channels, np.nan)
+        memory["heard"] = np.zeros(channels, dtype=bool)
         return memory
 
     def score(self, row: Row, memory: Memory) -> FloatArray:
-        hour, before, after, share = self._place(row)
+        hour, before, after, share = _place(self.timezone, row.end_ns, row.period_s)
         level, taught = memory["level"], memory["taught"]
         visits = taught[:, hour] * (row.period_s / HOUR_S)
         expected = level[:, before] + share * (level[:, after] - level[:, before])
@@ -62,17 +64,17 @@ class Rhythm(Detector):
         if visits.min() < 8.0:
             spread *= 1.0 + 1.0 / np.maximum(visits, 1.0) ** 2
         heard = audible(row.values)
-        memory["expected"], memory["spread"] = expected, spread
+        memory["expected"], memory["spread"], memory["heard"] = expected, spread, heard
         left = np.where(heard, row.values - expected, np.nan)
         memory["residual"] = np.where(known, left, np.nan)
         memory["raw"] = np.where(known & heard, np.abs(left) / spread, memory["raw"])
         return memory["raw"]
 
     def learn(self, row: Row, calm: BoolArray, memory: Memory) -> None:
-        hour, *_ = self._place(row)
+        hour, *_ = _place(self.timezone, row.end_ns, row.period_s)
         rows_an_hour = HOUR_S / row.period_s
         level, deviation, taught = (memory[name][:, hour] for name in ("level", "deviation", "taught"))
-        pupils = calm & audible(row.values)
+        pupils = calm & memory["heard"]
         if taught.min() == 0.0:
             new = taught == 0.0
             np.copyto(level, memory["expected"], where=new)
@@ -103,13 +105,15 @@ class Rhythm(Detector):
             numbers={"expected": expected, "spread": spread, "raw": float(memory["raw"][channel])},
         )
 
-    def _place(self, row: Row) -> tuple[int, int, int, float]:
-        """(hour of the row's middle, the hours whose middles lie before and after, share of the latter)."""
-        middle_s = row.end_ns * 1e-9 - row.period_s / 2
-        hours = ((middle_s + _offset_s(self.timezone, int(middle_s // 900))) / HOUR_S) % HOURS
-        from_middle = hours - 0.5
-        before = int(np.floor(from_middle))
-        return int(hours) % HOURS, before % HOURS, (before + 1) % HOURS, from_middle - before
+
+@lru_cache(maxsize=16)
+def _place(timezone: str, end_ns: int, period_s: float) -> tuple[int, int, int, float]:
+    """(hour of the row's middle, the hours whose middles lie before and after it, share of the latter)."""
+    middle_s = end_ns * 1e-9 - period_s / 2
+    hours = ((middle_s + _offset_s(timezone, int(middle_s // 900))) / HOUR_S) % HOURS
+    from_middle = hours - 0.5
+    before = floor(from_middle)
+    return int(hours) % HOURS, before % HOURS, (before + 1) % HOURS, from_middle - before
 
 
 @lru_cache(maxsize=64)

@@ -32,6 +32,7 @@ class Silence(Detector):
             "known": np.zeros(channels, dtype=bool),  # heard at least once
             "habit_s": np.zeros(channels),  # patience that the channel has earned by its usual gaps
             "age_s": np.zeros(channels),
+            "heard": np.zeros(channels, dtype=bool),  # in the row just judged
         }
 
     def score(self, row: Row, memory: Memory) -> FloatArray:
@@ -39,13 +40,13 @@ class Silence(Detector):
         if since.min() == 0:
             np.copyto(since, row.end_ns - round(row.period_s * 1e9), where=since == 0)
         memory["age_s"] = (row.end_ns - since) * 1e-9
-        heard = audible(row.values)
+        heard = memory["heard"] = audible(row.values)
         memory["known"] |= heard
         age = np.where(heard, 0.0, memory["age_s"])
         return np.where(memory["known"], age / self._limit(row, memory), np.nan)
 
     def learn(self, row: Row, calm: BoolArray, memory: Memory) -> None:
-        heard = audible(row.values)
+        heard = memory["heard"]
         gap = memory["age_s"] > 1.5 * row.period_s
         memory["habit_s"] *= 0.5 ** (row.period_s / self.habit_half_life_s)
         ended = heard & gap

@@ -36,13 +36,14 @@ class Stuck(Detector):
         memory = {name: np.zeros(channels) for name in names.split()}
         memory["last"] = np.full(channels, np.nan)
         memory["raw"] = np.full(channels, np.nan)
+        memory["heard"] = np.zeros(channels, dtype=bool)
         return memory
 
     def score(self, row: Row, memory: Memory) -> FloatArray:
         heard = audible(row.values)
         same = np.abs(row.values - memory["last"]) <= np.multiply(self.resolution, 0.25)
         run = memory["run"]
-        memory["before"] = run
+        memory["before"], memory["heard"] = run, heard
         memory["run"] = np.where(heard, (run + 1.0) * same, run)
         known = (memory["changes"] >= self.lessons) & (memory["taught_s"] >= self.lessons_s)
         beyond = np.maximum(memory["run"] - PATIENCE * memory["longest"], 0.0)
@@ -52,7 +53,7 @@ class Stuck(Detector):
         return memory["raw"]
 
     def learn(self, row: Row, calm: BoolArray, memory: Memory) -> None:
-        heard = audible(row.values)
+        heard = memory["heard"]
         changed = heard & (memory["run"] == 0.0)
         moving = memory["last"] != self.resting
         pupils = heard & calm & moving
