@@ -28,6 +28,17 @@ CREATE TABLE IF NOT EXISTS fact (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS fact_of_incident ON fact (incident, number);
 CREATE INDEX IF NOT EXISTS fact_of_source ON fact (source, number);
+CREATE TABLE IF NOT EXISTS outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    event_id TEXT NOT NULL,
+    grade TEXT NOT NULL,
+    event TEXT NOT NULL,
+    created_ns INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS delivery (
+    notifier TEXT PRIMARY KEY,
+    cursor INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS gateway (
     id TEXT PRIMARY KEY,
     heard_ns INTEGER NOT NULL,
@@ -80,6 +91,7 @@ class Casebook:
         self.on_failure: Callable[[CasebookFailed], None] | None = None  # called by the writer's thread
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._broken: CasebookFailed | None = None
+        self._subscribers: list[threading.Event] = []
         self._thread = threading.Thread(target=self._write, name="casebook", daemon=True)
 
     def open(self) -> None:
@@ -101,22 +113,30 @@ class Casebook:
             self._thread.join()
         self._connection.close()
 
-    def submit(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """Run `work` on the writer; done once its transaction is synced, CasebookFailed if it isn't."""
+    def submit(self, work: Callable[[sqlite3.Connection], T], lazy: bool = False) -> Future[T]:
+        """Run `work` on the writer; done once its transaction is synced, CasebookFailed if it isn't.
+
+        `lazy` is there for those who also know the gateway's storage; here nothing waits for company.
+        """
         job = _Job(work)
         self._jobs.put(job)
         return job.done
 
+    def subscribe(self) -> threading.Event:
+        """An event that is set whenever something was committed."""
+        self._subscribers.append(threading.Event())
+        return self._subscribers[-1]
+
     @contextlib.contextmanager
-    def reader(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[sqlite3.Connection]:
         """A read-only connection for the time of a `with`."""
-        connection = self.connect_to_read()
+        connection = self.reader()
         try:
             yield connection
         finally:
             connection.close()
 
-    def connect_to_read(self) -> sqlite3.Connection:
+    def reader(self) -> sqlite3.Connection:
         """A read-only connection, for whoever keeps one; it belongs to the thread that asked for it."""
         return sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
 
@@ -164,6 +184,8 @@ class Casebook:
                 job.done.set_result(result)
             else:
                 job.done.set_exception(problem)
+        for subscriber in self._subscribers:
+            subscriber.set()
 
     def _undo(
         self, outcomes: list[tuple[_Job, Any, BaseException | None]], job: _Job, error: Exception

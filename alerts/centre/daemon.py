@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
-from alerts.centre.casebook import Casebook, CasebookFailed
+from alerts.centre.casebook import Casebook, CasebookFailed, append
 from alerts.centre.desk import Desk
+from alerts.centre.passing import append_and_pass_on, deliveries, prune
 from alerts.centre.web import application
 from config.errors import SettingsError
 from config.settings import CentreSettings
@@ -20,6 +21,7 @@ from config.settings import CentreSettings
 log = logging.getLogger(__name__)
 
 OWN_NAME = "centre"  # the source of what the centre itself notices
+TIDY_S = 3600
 GRACE_S = 5  # for requests under way at the end
 SUCCESS, FAILURE = 0, 1
 
@@ -47,6 +49,7 @@ async def _serve(
         casebook,
         {gateway.id: gateway.heartbeat_s for gateway in settings.gateway},
         verify_s=settings.cases.verify_s,
+        append=append_and_pass_on if settings.notifier else append,
     )
     desk.load()
     server = _Server(_configuration(settings, desk), address(settings), ready)
@@ -68,13 +71,33 @@ async def _serve(
     if threading.current_thread() is threading.main_thread():
         for signal_ in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signal_, stop)
-    watching = asyncio.create_task(desk.watch_gateways())
-    watching.add_done_callback(lambda task: None if task.cancelled() else stop())
-    await server.serve(sockets=[listener])
-    if watching.done():
-        watching.result()  # it never ends by itself: whatever went wrong is seen
-    watching.cancel()
+    senders = deliveries(casebook, settings.notifier)
+    chores = [asyncio.create_task(desk.watch_gateways()), asyncio.create_task(_tidy(desk))]
+    for chore in chores:
+        chore.add_done_callback(lambda task: None if task.cancelled() else stop())
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        for sender in senders:
+            await asyncio.to_thread(sender.stop)
+    for chore in chores:
+        if chore.done():
+            chore.result()  # none ends by itself: whatever went wrong is seen
+        chore.cancel()
     return FAILURE if failures else SUCCESS
+
+
+async def _tidy(desk: Desk) -> None:
+    """Once an hour, forget what everybody has been told."""
+    while True:
+        try:
+            untold = await desk.run(lambda connection: prune(connection, desk.clock()))
+        except CasebookFailed as error:
+            log.error("the outbox was not pruned: %s", error)
+        else:
+            if untold:
+                log.error("%d alert changes were forgotten before every notifier had heard them", untold)
+        await asyncio.sleep(TIDY_S)
 
 
 def address(settings: CentreSettings) -> str:

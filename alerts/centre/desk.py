@@ -78,7 +78,7 @@ class Listener:
 class Desk:
     """All of it but `load` runs on one event loop; the casebook's thread does the disk.
 
-    `gateways` says of each how often it sends a heartbeat.
+    `gateways` says of each how often it sends a heartbeat; `append` stores facts, and may do more with them.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class Desk:
         gateways: Mapping[str, float],
         *,
         verify_s: float = 1800.0,
+        append: Callable[[sqlite3.Connection, Sequence[Fact]], list[Fact]] = book.append,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self.casebook = casebook
@@ -94,6 +95,7 @@ class Desk:
         self.gateways = {id: Gateway(id, heartbeat_s) for id, heartbeat_s in gateways.items()}
         self.verify_ns = int(verify_s * SECOND_NS)
         self.clock = clock
+        self._append = append
         self.refused: Counter[str] = Counter()  # posts turned away since the start, by reason
         self.listeners: set[Listener] = set()
         self.stopping = False
@@ -101,7 +103,7 @@ class Desk:
 
     def load(self) -> None:
         """Fold the whole casebook; every gateway gets three heartbeats' grace, a silent one stays silent."""
-        with self.casebook.reader() as connection:
+        with self.casebook.reading() as connection:
             for fact in book.all_facts(connection):
                 self.board.fold(fact)
             for id, heard_ns, heartbeat in book.gateways(connection):
@@ -122,7 +124,7 @@ class Desk:
         heartbeat = next((bytes(e.data) for e in reversed(events) if e.type == HEARTBEAT), None)
 
         def work(connection: sqlite3.Connection) -> list[Fact]:
-            stored = book.append(connection, facts)
+            stored = self._append(connection, facts)
             if fresh:
                 book.heard(connection, gateway, now_ns, heartbeat)
             return stored
@@ -171,7 +173,7 @@ class Desk:
     async def read(self, look: Callable[[sqlite3.Connection], T]) -> T:
         """Something from the casebook, through a read-only connection."""
         if self._reading is None:
-            self._reading = self.casebook.connect_to_read()
+            self._reading = self.casebook.reader()
         return look(self._reading)
 
     def silent(self, gateway: str) -> bool:
@@ -273,7 +275,7 @@ class Desk:
         id = f"{data['alert_id']}-{data['seq']}"
         incident = f"centre/{data['incident']}"
         fact = Fact(0, now_ns, CENTRE_SOURCE, id, f"{ALERT}{type}.v1", incident, msgspec.json.encode(whole))
-        await self._store(lambda connection: book.append(connection, [fact]))
+        await self._store(lambda connection: self._append(connection, [fact]))
 
     def _open_silence(self, gateway: str) -> Alarm | None:
         for incident in self.board.open.values():

@@ -150,7 +150,7 @@ class Gate:
         )
 
     def _fits(self, name: str, password: str) -> bool:
-        with self.desk.casebook.reader() as connection:
+        with self.desk.casebook.reading() as connection:
             return password_fits(connection, name, password)
 
     def _cookie(self, response: Response, name: str, value: str, seconds: int) -> None:

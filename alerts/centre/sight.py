@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from alerts.centre.acts import SHELF_CAP_S
-from alerts.centre.cases import Act, Alarm, Incident, Stage, Told, Waiting, timeline, waiting_for
+from alerts.centre.cases import ARMING, Act, Alarm, Incident, Stage, Told, Waiting, timeline, waiting_for
 from alerts.centre.desk import Desk, Gateway
 from alerts.centre.events import Change, nanoseconds
 from alerts.centre.plots import draw, plain_unit, series_of
@@ -19,6 +19,7 @@ ACK_DUE_S = {"P1": 120, "P2": 300, "P3": 900, "P4": 3600}  # domain facts §12 (
 CERTAINTY = {"P1": "Observed", "P2": "Likely", "P3": "Likely", "P4": "Possible"}  # domain facts §11
 SHELVES_S = (900, 3600, 4 * 3600, 8 * 3600)
 TIMELINE_MOST = 200
+TELLS = ARMING | {"cleared"}  # changes whose reason says something new
 
 
 @dataclass(frozen=True)
@@ -118,13 +119,13 @@ def gateway_line(gateway: Gateway, desk: Desk, eye: Eye) -> dict[str, Any]:
     state = "never_heard" if not gateway.heard_ns else "silent" if desk.silent(gateway.id) else "well"
     if state == "well" and gateway.learning:
         state = "learning"
-    figures = {
-        k: v
-        for k, v in (gateway.heartbeat or {}).items()
-        if isinstance(v, int | float) and not isinstance(v, bool)
-    }
+    status = gateway.heartbeat or {}
+    trouble = status.get("trouble")
+    figures = {k: v for k, v in status.items() if isinstance(v, int | float) and not isinstance(v, bool)}
     return {
         "id": gateway.id,
+        "name": str(status.get("name", "")),
+        "trouble": [f"{part}: {why}" for part, why in trouble.items()] if isinstance(trouble, dict) else [],
         "state": state,
         "state_word": eye.words(state),
         "heard": eye.clock(gateway.heard_ns) if gateway.heard_ns else "",
@@ -241,7 +242,7 @@ def _told_line(told: Told, eye: Eye) -> dict[str, Any]:
         "who": actor,
         "what": eye.words.of("change", told.type),
         "grade": change.grade,
-        "text": change.reason or change.because,
+        "text": change.reason or (change.because if told.type in TELLS else ""),
         "place": change.channel or change.place,
         "late": eye.words("received_late", time=eye.clock(told.received_ns)) if late else "",
     }

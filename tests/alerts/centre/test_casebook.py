@@ -27,7 +27,7 @@ def casebook(tmp_path: Path) -> Iterator[Casebook]:
 
 
 def stored(casebook: Casebook) -> list[str]:
-    with casebook.reader() as connection:
+    with casebook.reading() as connection:
         return [one.id for one in book.all_facts(connection)]
 
 
@@ -50,7 +50,7 @@ def test_every_commit_is_synced_and_readers_cannot_write(casebook: Casebook) -> 
         return mode, connection.execute("PRAGMA synchronous").fetchone()[0]
 
     assert casebook.submit(settings).result(20) == ("wal", 2)
-    with casebook.reader() as connection, pytest.raises(sqlite3.OperationalError, match="readonly"):
+    with casebook.reading() as connection, pytest.raises(sqlite3.OperationalError, match="readonly"):
         connection.execute("DELETE FROM fact")
 
 

@@ -286,8 +286,9 @@ def centre(
     heartbeat_s: float = 60.0,
     verify_s: float = 1800.0,
     users: Mapping[str, str] | None = None,
+    extra: str = "",
 ) -> Iterator[Centre]:
-    """A centre that runs for the time of a `with`; `users` are roles by name."""
+    """A centre that runs for the time of a `with`; `users` are roles by name, `extra` more settings."""
     port = free_port()
     known = {id: new_secret() for id in gateways}
     lines = [
@@ -301,7 +302,7 @@ def centre(
             f'[[gateway]]\nid = "{id}"\nsecret = {{ file = "{id}.key" }}\nheartbeat_s = {heartbeat_s}\n'
         )
     there = Centre(folder, port, known)
-    there.settings.write_text("".join(lines))
+    there.settings.write_text("".join([*lines, extra]))
     for name, role in (users or {}).items():
         added = there.add_user(name, role)
         assert added.returncode == 0, added.stderr
