@@ -60,6 +60,7 @@ class Belief:
 
     kind: str
     reason: str
+    sure: bool = False  # several signs agree
 
 
 PATTERNS: tuple[Pattern, ...] = (
@@ -185,7 +186,7 @@ def believe(clues: Sequence[Clue], totals: Mapping[tuple[str, str], int]) -> Bel
     pattern = next((pattern for pattern in PATTERNS if _fits(pattern, bearing, totals)), None)
     named = list(dict.fromkeys(clue.kind for clue in clues if clue.kind not in WEAK))
     if pattern is not None and (not named or pattern.kind in REFINED.get(_gravest(named), ())):
-        return Belief(pattern.kind, pattern.reason)
+        return Belief(pattern.kind, pattern.reason, sure=len(pattern.signs) > 1 or pattern.places > 1)
     if named:
         return Belief(_gravest(named), "")
     weak = [clue.kind for clue in clues if clue.kind]

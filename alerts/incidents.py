@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from alerts.alert import short_hash
-from alerts.belief import Clue, believe
+from alerts.belief import WEAK, Clue, believe
 from alerts.states import ACTIVE, State
 from config.channels import Link
 from config.grades import FAULT
@@ -46,6 +46,7 @@ class Alarm:
     because: str = ""  # what people are told
     direction: int = 0
     gone: bool = False
+    rebound: bool = False  # a channel of its incident that swings back: no new evidence
     numbers: dict[str, Any] = field(default_factory=dict)
     observed: dict[str, Any] | None = None
     announced: str = ""  # the announcement that lowers its grade
@@ -90,25 +91,35 @@ class Incident:
     period_s: float  # longest of its channels
     kind: str = ""
     reason: str = ""
+    sure: bool = False  # several signs agree
     told: str = ""  # the worst grade that people were told, "" = nothing yet
     calm_ns: int = 0  # since when all its alarms are calm; meaningless while any is active
-    alarms: list[str] = field(default_factory=list)  # keys, in order of joining
+    alarms: dict[str, None] = field(default_factory=dict)  # keys, in order of joining
     active: set[str] = field(default_factory=set)  # keys whose condition holds
     places: set[str] = field(default_factory=set)
     zones: set[str] = field(default_factory=set)
-    clues: dict[str, Clue] = field(default_factory=dict)  # by key: the latest each had to say
+    clues: dict[str, Clue] = field(default_factory=dict)  # by key: what each had to say
+    leaning: dict[str, int] = field(default_factory=dict)  # by place and quantity: the first direction
+
+    def hear(self, alarm: Alarm) -> None:
+        """Take an alarm as evidence, unless it only says that a channel swings back."""
+        way = self.leaning.setdefault(f"{alarm.place} {alarm.quantity}", alarm.direction)
+        alarm.rebound = alarm.own_kind in WEAK and alarm.direction != 0 and alarm.direction == -way
+        if not alarm.rebound:
+            self.clues[alarm.key] = alarm.clue()
 
     def to_json(self) -> dict[str, Any]:
         plain = {column.name: getattr(self, column.name) for column in fields(self)}
         for name in ("active", "places", "zones"):
             plain[name] = sorted(plain[name])
-        return {**plain, "alarms": list(self.alarms), "clues": {k: asdict(c) for k, c in self.clues.items()}}
+        clues = {key: asdict(clue) for key, clue in self.clues.items()}
+        return {**plain, "alarms": list(self.alarms), "leaning": dict(self.leaning), "clues": clues}
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> "Incident":
         sets = {name: set(saved[name]) for name in ("active", "places", "zones")}
         clues = {key: Clue(**clue) for key, clue in saved["clues"].items()}
-        return cls(**{**saved, **sets, "clues": clues})
+        return cls(**{**saved, **sets, "alarms": dict.fromkeys(saved["alarms"]), "clues": clues})
 
 
 @dataclass(frozen=True)
@@ -119,7 +130,7 @@ class Merging:
     slowly, in periods: a slow channel cannot say earlier that it is part of it.
     """
 
-    hops: int = 2  # over links, in either direction: a burst is felt upstream and downstream
+    hops: int = 3  # over links, in either direction: a burst is felt upstream and downstream
     linked_s: float = 15 * 60.0
     linked_periods: float = 6.0
     zone_s: float = 5 * 60.0
@@ -271,18 +282,19 @@ class Incidents:
         alarm.incident = incident.id
         incident.grown_ns = now_ns
         incident.period_s = max(incident.period_s, alarm.period_s)
-        if alarm.key not in incident.clues:
-            incident.alarms.append(alarm.key)
+        if alarm.key not in incident.alarms:
+            incident.alarms[alarm.key] = None
         incident.active.add(alarm.key)
-        incident.clues[alarm.key] = alarm.clue()
+        incident.hear(alarm)
         self._index(incident, {alarm.place} - incident.places, {alarm.zone} - incident.zones)
         incident.places.add(alarm.place)
         incident.zones.add(alarm.zone)
 
     def _absorb(self, incident: Incident, other: Incident) -> None:
         self._forget(other)
-        incident.alarms += [key for key in other.alarms if key not in incident.clues]
+        incident.alarms |= other.alarms
         incident.clues |= other.clues
+        incident.leaning = other.leaning | incident.leaning
         incident.active |= other.active
         incident.period_s = max(incident.period_s, other.period_s)
         if other.told and (not incident.told or other.told < incident.told):

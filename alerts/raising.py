@@ -13,7 +13,7 @@ from alerts.roll import Roll
 from alerts.rules import Announcements, worse
 from alerts.states import State, Turn
 from alerts.telling import because, is_gone
-from detectors.findings import Explanation
+from detectors.findings import ALARM, Explanation
 
 LADDER = re.compile(r"(.+\.(?:high|low))(_high|_low)?")  # gas.ch4.high_high says all that gas.ch4.high would
 SILENT = frozenset({"sensor_fault:dropout", "sensor_fault:battery_death"})
@@ -68,15 +68,16 @@ class Raising:
                 one.joined = [other.id for other in dissolved]
                 merged |= dict.fromkeys(one.joined, incident.id)
             else:
-                incident.clues[one.alarm.key] = one.alarm.clue()
+                incident.hear(one.alarm)
             touched[incident.id] = incident
         touched = {id: incident for id, incident in touched.items() if id not in merged}
         keys = {one.alarm.key for one in fresh}
         self._follow(merged, keys)
         for incident in touched.values():
             if incident.family == EVENT:
-                belief = believe([incident.clues[key] for key in incident.alarms], self._totals)
+                belief = believe(list(incident.clues.values()), self._totals)
                 incident.kind, incident.reason = belief.kind, belief.reason
+                incident.sure = belief.sure
         for one in fresh:
             self._grade(one.alarm, one.was)
             self._suppress(one.alarm, keys)
@@ -167,10 +168,14 @@ class Raising:
         incident = self.roll.incidents.open[alarm.incident]
         alarm.kind = self._kind(alarm, incident)
         when_ns = alarm.event_ns if when_ns is None else when_ns
+        agreed = incident.sure and alarm.kind == incident.kind
+        severity = ALARM if agreed else alarm.severity
         worth = self.announcements.worth(
-            alarm.medium, alarm.place, alarm.kind, alarm.quantity, alarm.severity, when_ns
+            alarm.medium, alarm.place, alarm.kind, alarm.quantity, severity, when_ns
         )
         alarm.grade = was if was and worse(was, worth.grade) else worth.grade
+        if alarm.rebound and incident.told and worse(alarm.grade, incident.told):
+            alarm.grade = incident.told
         alarm.announced, alarm.announced_until_ns = worth.announced, worth.until_ns
         alarm.because = because(alarm, incident, worth.grading)
 
@@ -178,7 +183,9 @@ class Raising:
         own = alarm.own_kind
         if incident.family != EVENT:
             return own
-        if alarm.medium == "wristband":  # a person's alarms keep their own names: a racing heart is no fall
+        if (
+            alarm.medium == "wristband" and not alarm.rebound
+        ):  # a person's alarms keep their own names: a racing heart is no fall
             return believe([alarm.clue()], self._totals).kind
         return incident.kind if own in WEAK or incident.kind in REFINED.get(own, ()) else own
 

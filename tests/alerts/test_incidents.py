@@ -50,7 +50,7 @@ def test_a_burst_on_forty_channels_is_one_incident_and_one_message() -> None:
     assert len(set(final.values())) == 1
 
 
-def test_linked_places_merge_within_two_hops_and_some_time() -> None:
+def test_linked_places_merge_within_a_few_hops_and_some_time() -> None:
     site = Site(links=LINKS)
 
     changes = strange(site, ("jump", "w.a.pressure", -1)) + strange(
@@ -157,10 +157,37 @@ def test_an_incident_that_grows_worse_is_told_again() -> None:
     site.set("jump", "w.a.pressure", WARNING, -1)
     (mild,) = site.tick()
 
-    (worse,) = strange(site, ("jump", "w.a.flow", 1))
+    worse, _ = strange(site, ("jump", "w.a.flow", 1))
 
     assert (mild.grade, mild.notify) == ("P3", True)
     assert (worse.grade, worse.notify, worse.incident) == ("P2", True, mild.incident)
+
+
+def test_signs_that_agree_make_two_warnings_a_certainty() -> None:
+    site = Site()
+    site.set("jump", "w.a.pressure", WARNING, -1)
+    site.set("jump", "w.a.flow", WARNING, 1)
+
+    assert [(change.kind, change.grade, change.notify) for change in site.tick()] == [
+        ("burst", "P2", True),
+        ("burst", "P2", False),
+    ]
+
+
+def test_a_channel_that_swings_back_is_no_new_evidence_and_nothing_worse() -> None:
+    site = Site()
+    site.set("jump", "band-7.heart_rate", WARNING, 1)
+    site.set("drift", "w.a.pressure", WARNING, -1)
+    site.tick()
+    site.calm()
+    site.tick(600.0)
+
+    changes = strange(site, ("jump", "band-7.heart_rate", -1), ("jump", "w.a.pressure", 1))
+
+    assert {(change.kind, change.grade, change.notify) for change in changes if change.type == "raised"} == {
+        ("tachycardia", "P3", False),
+        ("slow_leak", "P3", False),
+    }
 
 
 def test_a_kind_is_refined_when_evidence_comes_and_told_when_that_is_worse() -> None:

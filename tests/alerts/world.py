@@ -31,7 +31,12 @@ CHANNELS = ChannelTable(
         Channel("band-8.fall", "wristband", "person-8", "fall", "1", 60.0, zone="north"),
     ]
 )
-LINKS = (Link("w.a", "w.b", "pipe"), Link("w.b", "w.far", "pipe"), Link("w.far", "w.c", "pipe"))
+LINKS = (
+    Link("w.a", "w.b", "pipe"),
+    Link("w.b", "w.far", "pipe"),
+    Link("w.far", "w.near", "pipe"),
+    Link("w.near", "w.c", "pipe"),
+)
 
 
 class Around:
