@@ -9,6 +9,7 @@ import logging
 import random
 import sqlite3
 import threading
+import time
 from collections import Counter
 from collections.abc import Collection
 from concurrent.futures import Future
@@ -25,6 +26,7 @@ FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
 REFUSED_WAIT_S = 30.0  # a wrong token or bucket: someone has to change a setting
 LONGEST_WISH_S = 600.0  # a receiver's Retry-After is believed up to here
+STOP_S = 10.0  # what may still be carried at a stop
 LOOK_S = 5.0  # between looks for work when nobody wakes us
 
 
@@ -76,7 +78,7 @@ class Courier:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the trip under way; what was not carried waits in the journal."""
+        """Carry on for at most 10 s while it works; what was not carried waits in the journal."""
         self._stop.set()
         self._news.set()
         self._thread.join()
@@ -88,8 +90,11 @@ class Courier:
                     self._news.clear()
                     if not self._trip(connection):
                         self._news.wait(LOOK_S)
-                self._trip(connection)
+                end_s = time.monotonic() + STOP_S
+                while self._trip(connection) and time.monotonic() < end_s:
+                    pass
             if self._moved is not None:
+                self._storage.submit(lambda connection: None).result()  # takes the lazy ones along
                 self._moved.result()
         except StorageFailed as error:
             self.trouble = str(error)
