@@ -2,7 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -69,6 +70,8 @@ class Gateway:
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Until `stop`; `ready` is called when the first tick is committed."""
+        from gateway.watch import keep_watch, with_deadlines
+
         recovery = self.storage.open()
         self.storage.start()
         self._field = self._start_sources()
@@ -77,9 +80,8 @@ class Gateway:
             watch = self._watch_as_it_was(recovery)
             self._start_carriers(watch)
             housekeeping.start()
-            self._keep(watch, recovery.last_tick_ns, ready)
-            self._field.stop()
-            self._keep_last(watch)
+            ticks = self._ticks(recovery.last_tick_ns, ready)
+            keep_watch(with_deadlines(ticks, watch), watch, Record(self, watch))
         finally:
             self.systemd.say("STOPPING=1")
             self._field.stop()
@@ -198,35 +200,36 @@ class Gateway:
             receivers[CENTRE] = Centre(centre.url, centre.secret, centre.heartbeat_s)
         return receivers
 
-    def _keep(self, watch: "Watch", last_ns: int, ready: Callable[[], None]) -> None:
-        """A tick a second until stopped."""
-        record = Record(self, watch)
+    def _ticks(self, last_ns: int, ready: Callable[[], None]) -> Iterator[Tick]:
+        """A tick a second until stopped, and one that says so; each is committed before the next is asked."""
         epoch: Epoch | None = self._epoch("start")
-        now_ns = self.clock.next_tick_ns(last_ns)
+        now_ns, watched_ns = self.clock.next_tick_ns(last_ns), 0
         while self.clock.wait_until(now_ns, self._stopping):
             tick = self.storage.close_tick(now_ns, epoch)
-            record(tick, watch.step(tick))
+            yield tick
             if not self.vitals.ticks:
                 self.systemd.say("READY=1")
                 ready()
             self.systemd.say("WATCHDOG=1")
             self.vitals.ticked((self.clock.now_ns() - now_ns) / SECOND_NS, len(tick.readings))
-            epoch = self.clock.epoch_if_stepped()
+            watched_ns = now_ns
+            stepped = self.clock.epoch_if_stepped()
+            epoch = None if stepped is None else replace(stepped, watched_ns=watched_ns)
             now_ns = self.clock.next_tick_ns(0 if epoch else now_ns)
-
-    def _keep_last(self, watch: "Watch") -> None:
-        """The last tick opens an epoch that says so, and saves the memories."""
-        now_ns = self.clock.next_tick_ns()
+        self._field.stop()
+        now_ns = self.clock.next_tick_ns(watched_ns)
         self.clock.wait_until(now_ns, threading.Event())
-        tick = self.storage.close_tick(now_ns, self._epoch("stop"))
-        Record(self, watch)(tick, watch.step(tick), last=True)
+        yield self.storage.close_tick(now_ns, replace(self._epoch("stop"), watched_ns=watched_ns))
 
     def _epoch(self, reason: str) -> Epoch:
         return Epoch(reason, self.clock.good, self.files.hash)
 
 
 class Record:
-    """What live does with a tick: one transaction of boundary, alert changes and, at times, memories."""
+    """What live does with a tick: one transaction of boundary, alert changes and, at times, memories.
+
+    Changes of a deadline that fell due while the process was held up are committed with the tick behind it.
+    """
 
     def __init__(self, gateway: Gateway, watch: "Watch") -> None:
         self._storage = gateway.storage
@@ -234,16 +237,21 @@ class Record:
         self._every_ns = int(gateway.settings.site.snapshot_every_s * SECOND_NS)
         self._watch = watch
         self._saved_ns = 0
+        self._events: list[Mapping[str, Any]] = []
 
-    def __call__(self, tick: Tick, changes: Sequence["AlertChange"], last: bool = False) -> None:
+    def __call__(self, tick: Tick, changes: Sequence["AlertChange"]) -> None:
         results = self._watch.lifecycle.command_results()
-        events = [change.cloud_event(self._source) for change in changes]
-        events += [result.cloud_event(self._source, tick.now_ns) for result in results]
+        self._events += [change.cloud_event(self._source) for change in changes]
+        self._events += [result.cloud_event(self._source, tick.now_ns) for result in results]
+        for change in changes:
+            if change.notify:
+                log.warning("%s %s at %s: %s", change.grade, change.kind, change.place, change.because)
+        if tick.now_ns != self._storage.closing_ns:
+            return
+        events, self._events = self._events, []
         self._saved_ns = self._saved_ns or tick.now_ns
+        last = tick.epoch is not None and tick.epoch.reason == "stop"
         due = last or abs(tick.now_ns - self._saved_ns) >= self._every_ns
         self._storage.commit_tick(tick, events, self._watch.state() if due else None)
         if due:
             self._saved_ns = tick.now_ns
-        for change in changes:
-            if change.notify:
-                log.warning("%s %s at %s: %s", change.grade, change.kind, change.place, change.because)

@@ -34,9 +34,11 @@ class Watch:
         self.window = window
         self.lifecycle = lifecycle
         self.surroundings = Surroundings(channels, window, warmup_s)
+        self.now_ns = 0  # the last moment judged
 
     def step(self, tick: Tick) -> list[AlertChange]:
         """What this moment changes."""
+        self.now_ns = tick.now_ns
         if tick.epoch is not None:
             self.window.restart()
             self.bank.restart()
@@ -64,11 +66,12 @@ class Watch:
 
     def state(self) -> State:
         """All that it remembers, for a snapshot."""
-        parts = {
+        parts: dict[str, State] = {
             "window": self.window.state(),
             "bank": self.bank.state(),
             "lifecycle": self.lifecycle.state(),
             "surroundings": self.surroundings.state(),
+            "watch": {"now_ns": self.now_ns},
         }
         return {name: value for part, state in parts.items() for name, value in prefixed(part, state).items()}
 
@@ -78,6 +81,7 @@ class Watch:
         self.bank.restore(below("bank", state))
         self.lifecycle.restore(below("lifecycle", state))
         self.surroundings.restore(below("surroundings", state))
+        self.now_ns = int(_plain(below("watch", state), "now_ns"))
 
 
 class Surroundings:
@@ -161,26 +165,29 @@ def keep_watch(
         record(tick, watch.step(tick))
 
 
-def with_deadlines(ticks: Iterable[Tick], watch: Watch, settling_ns: int = 0) -> Iterator[Tick]:
-    """A recording's ticks, and between them those at which a deadline of the watch falls due, as live has.
+def with_deadlines(ticks: Iterable[Tick], watch: Watch, *, to_the_end: bool = False) -> Iterator[Tick]:
+    """The ticks, and between them those at which a deadline of the watch falls due while nothing arrives.
 
-    Nobody watched before a start; after the last tick the deadlines of `settling_ns` more are kept.
+    Live as in replay: a process that was held up for some seconds catches up on what fell due meanwhile, and
+    a recording leaves out the seconds in which nothing came. Nobody watched between an epoch and the last
+    moment that it says was watched. to_the_end: after the last tick, also those at which its rows settle.
     """
-    last_ns = None
     for tick in ticks:
-        if last_ns is not None and (tick.epoch is None or tick.epoch.reason != "start"):
-            yield from _due(watch, last_ns, tick.now_ns)
+        until_ns = tick.now_ns if tick.epoch is None else tick.epoch.watched_ns + 1
+        yield from _due(watch, until_ns)
         yield tick
-        last_ns = tick.now_ns
-    if last_ns is not None and settling_ns:
-        yield from _due(watch, last_ns, last_ns + settling_ns)
+    if to_the_end and watch.now_ns:
+        yield from _due(watch, watch.window.last_settling_ns() + 1)
 
 
-def _due(watch: Watch, last_ns: int, before_ns: int) -> Iterator[Tick]:
+def _due(watch: Watch, before_ns: int) -> Iterator[Tick]:
+    """Ticks behind the watch's last one at which a deadline falls due; nothing before its first tick."""
     nothing = ReadingBatch.empty()
-    while (due_ns := max(_whole_second(watch.next_deadline_ns()), last_ns + SECOND_NS)) < before_ns:
+    while 0 < watch.now_ns < before_ns - SECOND_NS:
+        due_ns = max(_whole_second(watch.next_deadline_ns()), watch.now_ns + SECOND_NS)
+        if due_ns >= before_ns:
+            return
         yield Tick(due_ns, nothing)
-        last_ns = due_ns
 
 
 def _plain(state: State, name: str) -> Any:

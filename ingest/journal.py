@@ -7,7 +7,7 @@ when two connections checkpoint at once (sqlite.org/wal.html#walresetbug). Reade
 import fcntl
 import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -239,9 +239,7 @@ def json_text(value: Mapping[str, Any]) -> str:
 
 
 def epoch_text(epoch: Epoch) -> str:
-    return json_text(
-        {"reason": epoch.reason, "clock_good": epoch.clock_good, "settings_hash": epoch.settings_hash}
-    )
+    return json_text(asdict(epoch))
 
 
 def joined_into(batches: list[ReadingBatch], number: NDArray[np.int32]) -> ReadingBatch:

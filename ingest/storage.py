@@ -220,6 +220,11 @@ class Storage:
         return event
 
     @property
+    def closing_ns(self) -> int:
+        """The moment of the tick that is closed and not yet committed; 0 where there is none."""
+        return 0 if self._closing is None else self._closing.now_ns
+
+    @property
     def failure(self) -> BaseException | None:
         """Why the journal can no longer be written, if so."""
         return None if self._writer is None else self._writer.failure

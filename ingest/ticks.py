@@ -28,11 +28,13 @@ class Epoch:
     """A new reckoning of time: no silence is counted across it, no late or early rule until the clock is good.
 
     reason: start, stop, clock_step, settings, gap.
+    watched_ns: the last moment that was watched before it, also where nothing was recorded then; 0: unknown.
     """
 
     reason: str
     clock_good: bool = True
     settings_hash: str = ""
+    watched_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,10 @@ class Window:
         """When the next row settles, in stream time; NEVER (2**63 - 1) where none is under way."""
         return min((ring.due_ns for ring in self._rings), default=NEVER)
 
+    def last_settling_ns(self) -> int:
+        """When the last row that holds a reading settles; 0 where none is under way."""
+        return max((ring.last_due_ns for ring in self._rings), default=0)
+
     def restart(self) -> None:
         """A new epoch: what has not settled is dropped, and the grids start with the next reading."""
         for ring in self._rings:
@@ -158,6 +162,15 @@ class _Ring:
             if self._next is None or self._asleep()
             else self._next * self._period_ns + self._settling_ns
         )
+
+    @property
+    def last_due_ns(self) -> int:
+        """When the last row that holds a reading settles; 0 where none does."""
+        held = np.flatnonzero(self._filled)
+        if self._next is None or not len(held):
+            return 0
+        last = self._next + int(((held - self._next) % self._size).max())
+        return last * self._period_ns + self._settling_ns
 
     def _asleep(self) -> bool:
         return self._empty >= self._patience and not self._waiting and not self._filled.any()

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 HELP = "run recorded readings through the core that runs live"
 EXAMPLE = "watchline replay readings.parquet --channels channels.csv --alerts alerts.jsonl"
-SETTLING_NS = 61 * 1_000_000_000  # after the last reading its rows still settle: min(period, 60 s)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         ticks = read_ticks(
             args.readings, channels, facts=args.facts, keep=keep, start_ns=start_ns, end_ns=end_ns
         )
-        keep_watch(with_deadlines(ticks, watch, SETTLING_NS), watch, tally.record)
+        keep_watch(with_deadlines(ticks, watch, to_the_end=True), watch, tally.record)
     tally.tell(args.json, args.alerts)
     return 0
 
