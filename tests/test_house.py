@@ -20,7 +20,7 @@ HOMES = {  # a fixed package is imported only below these paths
     "influxdb_client": ("ingest/influx.py",),
     "sqlite3": ("ingest/", "alerts/outbox.py", "alerts/delivery.py", "alerts/centre/", "gateway/commands/"),
     "scipy": ("detectors/",),
-    "pyarrow": ("ingest/", "simulators/", "gateway/commands/"),
+    "pyarrow": ("ingest/", "simulators/", "gateway/commands/", "gateway/bench/"),
     "starlette": ("alerts/centre/",),
     "argon2": ("alerts/centre/",),
 }

@@ -1,0 +1,38 @@
+"""The bench measures every stage, says what was missing, and can be read by a machine and by people."""
+
+import json
+
+import pytest
+
+from gateway.bench.figures import Figure
+from gateway.cli import main
+from gateway.commands.bench import STAGES, table
+
+
+def test_a_quick_bench_has_a_figure_for_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--quick", "--json"]) == 0
+
+    figures = json.loads(capsys.readouterr().out)
+    assert {figure["stage"] for figure in figures} == set(STAGES)
+    for figure in figures:
+        assert figure["figure"] is None or figure["figure"] > 0, figure
+        assert figure["figure"] is not None or figure["note"], figure
+    compared = {figure["stage"] for figure in figures if figure["beside"]}
+    assert compared == set(STAGES), "each stage stands beside its floor"
+    goals = {(figure["stage"], figure["name"]) for figure in figures if figure["goal"]}
+    assert {stage for stage, _ in goals} == {"tick", "replay", "start"}
+
+
+def test_one_stage_can_be_measured_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--quick", "--only", "modbus"]) == 0
+
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert "ratio" in head
+    assert [row.split()[0] for row in rows] == ["modbus"]
+
+
+def test_what_could_not_be_measured_says_why() -> None:
+    missing = Figure("mqtt", "flat out", None, "us/reading", note="not measured: mosquitto is not installed")
+
+    assert missing.ratio is None
+    assert "not measured: mosquitto is not installed" in table([missing])
