@@ -225,6 +225,11 @@ class Storage:
         return 0 if self._closing is None else self._closing.now_ns
 
     @property
+    def is_running(self) -> bool:
+        """Whether the storage thread writes; before `start` whoever calls writes himself."""
+        return self._writer is not None and self._writer.is_running
+
+    @property
     def failure(self) -> BaseException | None:
         """Why the journal can no longer be written, if so."""
         return None if self._writer is None else self._writer.failure

@@ -108,6 +108,10 @@ class Writer:
             self.wake()
         return work.future
 
+    @property
+    def is_running(self) -> bool:
+        return self._thread.is_alive()
+
     def here(self) -> bool:
         """Whether the caller runs in the storage thread."""
         return threading.current_thread() is self._thread

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -44,7 +45,7 @@ def lived(life: Life) -> list[Tick]:
     return ticks
 
 
-def readings_in(folder: Path) -> list[tuple[object, ...]]:
+def readings_in(folder: Path) -> list[tuple[Any, ...]]:
     files = sorted(folder.glob("*.parquet"))
     return [tuple(row.values()) for file in files for row in pq.read_table(file).to_pylist()]
 
