@@ -70,6 +70,7 @@ class Courier:
         self._carrier = carrier
         self._news = storage.subscribe()
         self._stop = threading.Event()
+        self._lock = threading.Lock()  # the storage thread corrects our place
         self._moved: Future[Place] | None = None
         self._thread = threading.Thread(target=self._run, name=f"courier {carrier.name}", daemon=True)
 
@@ -106,8 +107,9 @@ class Courier:
         """Carry the next ticks, trying until it works or we are stopped; False when there were none."""
         wait_s = FIRST_WAIT_S
         while True:
+            start = self._place
             try:
-                trip = self._carrier.carry(connection, self._place, self._stop.is_set())
+                trip = self._carrier.carry(connection, start, self._stop.is_set())
                 break
             except DeliveryFailed as failure:
                 self._tell(failure)
@@ -121,7 +123,7 @@ class Courier:
             self.trouble = ""
         if trip is None:
             return False
-        self._move(trip)
+        self._move(start, trip)
         return True
 
     def _tell(self, failure: DeliveryFailed) -> None:
@@ -130,7 +132,7 @@ class Courier:
             log.error("%s does not take readings, they wait in the journal: %s", self.name, failure)
             self.trouble = str(failure)
 
-    def _move(self, trip: Trip) -> None:
+    def _move(self, start: Place, trip: Trip) -> None:
         """Hand the cursor back; it rides with the next sync, since carrying twice does no harm."""
         if self._moved is not None and self._moved.done():
             self._moved.result()

@@ -71,7 +71,7 @@ class Intake:
             self._opened[1].close()
             self._opened = None
 
-    def readings(self, table: Any, path: Path) -> ReadingBatch:
+    def readings(self, table: Any, path: Path | str) -> ReadingBatch:
         """One table of Arrow columns; InputError names the file and what to do."""
         import pyarrow as pa
 
@@ -95,7 +95,7 @@ class Intake:
         wanted = channel >= 0
         return readings if wanted.all() else readings.where(wanted)
 
-    def _numbers(self, column: Any, path: Path) -> NDArray[np.int32]:
+    def _numbers(self, column: Any, path: Path | str) -> NDArray[np.int32]:
         """Channel numbers (rows,): -1 where unknown or not kept."""
         import pyarrow as pa
 
@@ -251,7 +251,7 @@ def spool_csv(path: Path, intake: Intake, spool: Spool) -> list[Kept]:
     return kept
 
 
-def times(column: Any, name: str, path: Path) -> NDArray[np.int64]:
+def times(column: Any, name: str, path: Path | str) -> NDArray[np.int64]:
     """UTC nanoseconds (rows,) of a time column; InputError where it has no zone, or a row has no time."""
     import pyarrow as pa
 
@@ -263,7 +263,7 @@ def times(column: Any, name: str, path: Path) -> NDArray[np.int64]:
     return plain if factor == 1 else plain * factor
 
 
-def unit_ns(kind: Any, name: str, path: Path) -> int:
+def unit_ns(kind: Any, name: str, path: Path | str) -> int:
     """Nanoseconds of a time type's unit; InputError for a type that says no moment."""
     import pyarrow as pa
 
@@ -298,7 +298,7 @@ def _one(column: Any) -> Any:
     return column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
 
 
-def _qualities(table: Any, path: Path) -> NDArray[np.uint8]:
+def _qualities(table: Any, path: Path | str) -> NDArray[np.uint8]:
     """Quality codes (rows,); an empty or absent one is good."""
     import pyarrow as pa
 

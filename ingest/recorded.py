@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from config.channels import ChannelTable
 from config.errors import InputError
 from ingest.inbox import Inbox, timely
+from ingest.influxql import is_address, spool_influx
 from ingest.parquet import write_readings
 from ingest.pieces import AT_ONCE, Intake, Kept, Piece, Spool, open_parquet, spool_csv
 from ingest.readings import ReadingBatch
@@ -52,7 +53,7 @@ class _Part:
 
 
 def read_ticks(
-    path: Path,
+    path: Path | str,
     channels: ChannelTable,
     *,
     facts: Path | None = None,
@@ -63,14 +64,19 @@ def read_ticks(
 ) -> Iterator[Tick]:
     """Ticks that hold a reading, a command or an epoch, in order; [start_ns, end_ns) of stream time.
 
-    path: a Parquet or CSV file, or a folder of Parquet files such as our archive (its facts.jsonl is then
-    read too). keep (channels,): which to read. progress is told the share done, 0 to 1. InputError names
-    the file and what to do; readings of unknown channels are counted and left out with a warning.
+    path: a Parquet or CSV file, a folder of Parquet files such as our archive (its facts.jsonl is then read
+    too), or the address of a database such as influx+http://127.0.0.1:8086/sensors. keep (channels,): which
+    to read. progress is told the share done, 0 to 1. InputError names the file and what to do; readings of
+    unknown channels are counted and left out with a warning.
     """
     intake = Intake(channels, keep)
     spool = Spool()
     try:
-        parts = list(_parts(Path(path), intake, facts, spool))
+        if is_address(str(path)):
+            known = _read_facts(facts) if facts else []
+            parts = [_Part(spool_influx(str(path), intake, spool, start_ns, end_ns), known, admitted=False)]
+        else:
+            parts = list(_parts(Path(path), intake, facts, spool))
         reader = _Reader(channels, start_ns, end_ns, progress, spool, parts)
         yield from reader.ticks()
     finally:

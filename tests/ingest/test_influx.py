@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.errors import InputError
 from ingest import courier
 from ingest.courier import Courier
 from ingest.influx import Influx, Lines
 from ingest.journal import Listed
 from ingest.readings import BAD, UNCERTAIN, ReadingBatch
+from ingest.recorded import read_ticks, write_readings
 from tests.ingest.stub import stub
-from tests.ingest.world import NOON_NS, Life, balanced, living, site
+from tests.ingest.world import NOON_NS, Life, balanced, living, same_ticks, site
 from tests.parts import Influx as Server
 from tests.parts import influxdb
 
@@ -322,3 +324,36 @@ def test_a_bad_reading_keeps_its_quality() -> None:
     (line,) = Lines(known).encode(ReadingBatch.of([0], 5, [7.25], BAD)).to_pylist()
 
     assert line == 'gas,channel=c,place=p,quantity=pressure value=7.25,quality="bad" 5'
+
+
+def test_a_replay_from_the_database_is_a_replay_of_the_file(
+    tmp_path: Path, server: Server, database: str
+) -> None:
+    channels = site()
+    size, begin_ns = 1_000, NOON_NS - 100 * 10**9  # across the hour, and nothing late or early
+    rng = np.random.default_rng(0)
+    measured = ReadingBatch.of(
+        np.arange(size) % 4, begin_ns + np.arange(size) // 4 * 10**9, np.round(rng.normal(50, 1, size), 2)
+    )
+    write_readings(tmp_path / "a.parquet", [measured], channels)
+    with living(tmp_path / "data", channels) as life, carrying(life, Influx(server.url, database)):
+        life.storage.deliver(measured)
+        life.tick()
+        until(lambda: count(server, database) == size)
+    address = f"influx+{server.url}/{database}"
+
+    assert same_ticks(list(read_ticks(address, channels)), list(read_ticks(tmp_path / "a.parquet", channels)))
+    start_ns, end_ns = NOON_NS + 5 * 10**9, NOON_NS + 9 * 10**9
+    part = read_ticks(Path(address), channels, start_ns=start_ns, end_ns=end_ns)
+    assert [tick.now_ns for tick in part] == list(range(start_ns, end_ns, 10**9))
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [("/nowhere", "database not found"), ("", "name server and database"), ("/empty", "holds no readings")],
+)
+def test_a_database_that_cannot_be_replayed_says_why(server: Server, address: str, said: str) -> None:
+    server.create("empty")
+
+    with pytest.raises(InputError, match=said):
+        list(read_ticks(f"influx+{server.url}{address}", site()))

@@ -8,7 +8,8 @@ import pytest
 from ingest import storage as storage_module
 from ingest.archive import Archive
 from ingest.courier import Courier, Place, Trip
-from ingest.pruning import Limits, prune
+from ingest.journal import stored_ticks
+from ingest.pruning import Limits, _forget, prune
 from ingest.ticks import SECOND_NS
 from tests.ingest.world import Hands, Life, balanced, living, site
 
@@ -88,3 +89,41 @@ def test_without_a_snapshot_nothing_is_forgotten(tmp_path: Path) -> None:
         life.storage.submit(lambda connection: prune(connection, Limits(), life.clock.now_ns())).result()
 
     assert balanced(tmp_path).kept == 5
+
+
+class Overtaken:
+    """A carrier that takes a tick at a time, and is overtaken by pruning while it does."""
+
+    name = "overtaken"
+
+    def __init__(self, life: Life) -> None:
+        self.life = life
+        self.carried: list[int] = []
+
+    def carry(self, connection: sqlite3.Connection, after: Place, stopping: bool) -> Trip | None:
+        ticks = list(stored_ticks(connection, after.tick, 1))
+        if not ticks:
+            return None
+        self.carried.append(ticks[0].id)
+        if len(self.carried) in (3, 4):
+            self.life.storage.submit(lambda writer: _forget(writer, 6), lazy=True)
+        return Trip(Place(ticks[0].id, ticks[0].upto_arrival), stored=ticks[0].readings)
+
+
+def test_a_courier_that_is_overtaken_by_pruning_keeps_the_books_whole(tmp_path: Path) -> None:
+    with living(tmp_path, site()) as life:
+        for value in range(10):
+            life.hear([0, 1], [float(value), 1.0])
+            life.tick()
+        carrier = Overtaken(life)
+        courier = Courier(life.storage, carrier)
+        courier.start()
+        courier.stop()
+        again = Courier(life.storage, carrier)
+        again.start()
+        again.stop()
+
+    told = balanced(tmp_path).couriers["overtaken"]
+    assert set(carrier.carried) >= set(range(7, 11))
+    assert told.stored + told.pruned == 20
+    assert told.pending == 0
