@@ -59,8 +59,8 @@ class Wearer:
         over = said.get("steps", 0.0) >= rules.walking and self._walk(time_ns, rules)
         hit = said.get("acceleration_peak", 0.0) > rules.impact_g
         if said.get("fall", 0.0) >= 0.5:
+            hit |= not self._repeats(time_ns, rules)
             self.flagged_ns = max(self.flagged_ns, time_ns)
-            hit = True
         if hit:
             over |= self._hit(time_ns, late, rules)
         fell = self.impact_ns != NEVER_NS and self._settle(time_ns, rules)
@@ -106,6 +106,11 @@ class Wearer:
         self.last_ns = max(self.last_ns, time_ns)
         self.still, self.still_ns = 0, NEVER_NS
         return False
+
+    def _repeats(self, time_ns: int, rules: Rules) -> bool:
+        """Whether a flag only stays up: bands hold it for a minute or repeat it while the impact waits."""
+        waits = self.impact_ns != NEVER_NS and self.flagged_ns != NEVER_NS
+        return waits and 0 < time_ns - self.flagged_ns <= rules.period_ns + GRACE_NS
 
     def _taken_off(self, impact_ns: int, rules: Rules) -> bool:
         """Whether the band was off at an impact, or was taken off with it."""

@@ -1,4 +1,4 @@
-"""Living: a whole site of real parts, each in a process of its own: broker, devices, bands, gateway, receiver."""
+"""Living: a whole site of real parts, each in a process of its own: broker, devices, gateway, receiver."""
 
 import contextlib
 import json
@@ -17,9 +17,10 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from alerts.signing import new_secret
 from config.channels import Channel, ChannelTable
 from ingest.ledger import Ledger, read_ledger
-from simulators.district import District, demo_district, write_channels
+from simulators.district import District, demo_district
 from simulators.scenarios import rfc3339
 from tests.parts import Server, free_port, mosquitto, running
 from tests.simulators.processes import simulator
@@ -154,7 +155,7 @@ class Publisher:
 
 
 class Beat:
-    """Calls something again and again in a thread until the end of a `with`; an error in it fails the test."""
+    """Calls something again and again in a thread until the end of a `with`; its error fails the test."""
 
     def __init__(self, every_s: float, step: Any) -> None:
         self._every_s, self._step = every_s, step
@@ -182,7 +183,7 @@ class Beat:
 
 @dataclass
 class Town:
-    """A simulated district that runs: a broker, Modbus devices, wristbands, and what they are told to play."""
+    """A simulated district that runs: a broker, Modbus devices, wristbands, and what they shall play."""
 
     folder: Path
     district: District
@@ -203,12 +204,16 @@ class Town:
         part.write_text(json.dumps(self._events))
         part.replace(self.script)
 
-    def write_gateway(self, folder: Path, extra: Sequence[Channel] = (), more: str = "") -> None:
+    def write_gateway(
+        self, folder: Path, extra: Sequence[Channel] = (), more: str = "", in_site: str = ""
+    ) -> None:
         """The files of a gateway that reads this town, and the `extra` channels beside it."""
         channels = ChannelTable([*self.district.channels.channels, *extra])
         district = District(channels, self.district.links, self.district.devices)
         port = self.broker.port
         district.write(folder, site=self.site, modbus_port=self.modbus_port, mqtt_port=port, more=more)
+        settings = folder / "gateway.toml"
+        settings.write_text(settings.read_text().replace("[site]\n", f"[site]\n{in_site}\n", 1))
 
 
 @contextlib.contextmanager
@@ -228,7 +233,7 @@ def town(folder: Path, *, period_s: float = 1.0, site: str = "east", seed: int =
             yield Town(folder, district, site, broker, devices.ready["port"])
 
 
-class Stub:
+class StubReceiver:
     """A webhook's far side in a process of its own; every POST is on its disk before it is answered."""
 
     def __init__(self, folder: Path, port: int) -> None:
@@ -239,6 +244,12 @@ class Stub:
     def secret_file(self) -> Path:
         return self.folder / "secret"
 
+    @property
+    def notifier(self) -> str:
+        """What gateway.toml says of it."""
+        secret = f'secret = {{ file = "{self.secret_file}" }}'
+        return f'[[notifier]]\nkind = "webhook"\nurl = "{self.url}"\n{secret}\n'
+
     def got(self) -> list[dict[str, Any]]:
         """The events as they came, repeats included."""
         path = self.folder / "got.jsonl"
@@ -246,12 +257,10 @@ class Stub:
 
 
 @contextlib.contextmanager
-def stub_receiver(folder: Path, *, forgetful: int = 0) -> Iterator[Stub]:
+def stub_receiver(folder: Path, *, forgetful: int = 0) -> Iterator[StubReceiver]:
     """`forgetful`: every so many POSTs it keeps the event, and answers 503 all the same."""
-    from alerts.signing import new_secret
-
     folder.mkdir(parents=True)
-    stub = Stub(folder, free_port())
+    stub = StubReceiver(folder, free_port())
     stub.secret_file.write_text(new_secret())
     stub.secret_file.chmod(0o600)
     port = int(stub.url.rpartition(":")[2].partition("/")[0])
@@ -309,19 +318,3 @@ def until(holds: Any, seconds: float = WAIT_S) -> Any:
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
     return result
-
-
-__all__ = [
-    "Beat",
-    "Gateway",
-    "Publisher",
-    "Stub",
-    "Town",
-    "gateway",
-    "plain_differences",
-    "replayed",
-    "stub_receiver",
-    "town",
-    "until",
-    "write_channels",
-]

@@ -177,6 +177,15 @@ def test_the_bands_own_flag_needs_stillness_too() -> None:
     assert berta.minute(3, 1.0, 0) == ALARM
 
 
+def test_a_flag_that_stays_up_is_one_fall_and_not_a_new_impact_with_each_reading() -> None:
+    anna = Watched(*band("anna"))
+    anna.tick(("acceleration_peak", 60, 4.5), ("steps", 60, 22), ("heart_rate", 60, 70.0), ("fall", 60, 1))
+    anna.tick(
+        ("acceleration_peak", 120, 1.03), ("steps", 120, 0), ("heart_rate", 120, 70.0), ("fall", 120, 1)
+    )
+    assert anna.severity() == ALARM
+
+
 def test_without_acceleration_the_flag_is_believed() -> None:
     anna = Watched(*band("anna", "fall", "steps"))
     assert anna.tick(("fall", 10, 1.0)) == ALARM
