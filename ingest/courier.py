@@ -136,17 +136,21 @@ class Courier:
         """Hand the cursor back; it rides with the next sync, since carrying twice does no harm."""
         if self._moved is not None and self._moved.done():
             self._moved.result()
-        start, self._place = self._place, trip.upto
+        with self._lock:
+            if self._place == start:
+                self._place = trip.upto
         name = self.name
+
+        def settle(moved: "Future[Place]") -> None:
+            # Pruning may have moved the cursor meanwhile: what we carried is not counted, and carried again.
+            if moved.exception() is None and moved.result() != trip.upto:
+                with self._lock:
+                    self._place = moved.result()
+
         self._moved = self._storage.submit(
             lambda connection: _advance(connection, name, start, trip), lazy=True
         )
-        self._moved.add_done_callback(self._correct)
-
-    def _correct(self, moved: "Future[Place]") -> None:
-        """Pruning may have moved the cursor ahead of us: then what we carried was counted already."""
-        if moved.exception() is None and moved.result().tick > self._place.tick:
-            self._place = moved.result()
+        self._moved.add_done_callback(settle)
 
 
 def retire(storage: Storage, names: Collection[str]) -> None:
