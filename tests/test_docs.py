@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from alerts.signing import new_secret
+from config.load import read_centre, read_site
 from gateway.commands import __path__ as COMMANDS
 from tests.alerts.centre.world import centre
 from tests.pages import DOCS, EXAMPLES, PARTS, ROOT, pages, renewed
@@ -155,6 +157,30 @@ def test_mosquitto_takes_the_example_of_its_settings(tmp_path: Path) -> None:
             assert subprocess.run(known, capture_output=True, timeout=30).returncode == 0
     finally:
         assert "Error" not in (tmp_path / "log").read_text("utf-8")
+
+
+def test_the_settings_of_the_quick_start_hold_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = DOCS / "quickstart.md"
+    gateway, of_centre = fences(page, "toml")
+    (channels,) = fences(page, "csv")
+    (tmp_path / "gateway.toml").write_text(gateway)
+    (tmp_path / "centre.toml").write_text(of_centre)
+    (tmp_path / "channels.csv").write_text(channels)
+    unit = (EXAMPLES / "watchline.service").read_text("utf-8")
+    for name in re.findall(r'credential = "([\w-]+)"', gateway):
+        assert f"LoadCredential={name}:/etc/watchline/{name}" in unit
+        (tmp_path / name).write_text(new_secret())
+    (tmp_path / "chenghua-07.secret").write_text((tmp_path / "centre-secret").read_text())
+    (tmp_path / "chenghua-07.secret").chmod(0o600)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+
+    site = read_site(tmp_path / "gateway.toml")
+    assert site.warnings == ()
+    assert site.settings.centre is not None
+    (known,) = read_centre(tmp_path / "centre.toml").gateway
+    assert (known.id, known.secret) == (site.settings.site.id, site.settings.centre.secret)
 
 
 @pytest.mark.parametrize("name", ["watchline.service", "watchline-centre.service"])
