@@ -5,7 +5,10 @@ const source = document.body.dataset.events;
 const pulse = document.getElementById("pulse");
 const lost = document.getElementById("lost");
 const REFRESH_MS = 15000; // ages and waiting times move on although nothing happened
+const APART_MS = 1000; // the first news shows at once, a flood of them once a second
 let waiting = null;
+let refreshed = 0;
+let pressed = false; // a finger or button is down: what it is on must not be swapped away beneath it
 let seen = document.body.dataset.number; // the newest fact that this page shows
 
 function parts(root) {
@@ -44,21 +47,29 @@ function swap(fresh) {
 
 async function refresh() {
   waiting = null;
+  refreshed = Date.now();
   if (document.hidden) return;
+  if (pressed) {
+    soon(300);
+    return;
+  }
   try {
     const answer = await fetch(location.pathname, { headers: { accept: "text/html" }, cache: "no-store" });
     if (answer.redirected && new URL(answer.url).pathname === "/login") {
       location.href = answer.url;
       return;
     }
-    if (answer.ok) swap(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    if (!answer.ok) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (pressed) soon(300);
+    else swap(fresh);
   } catch {
     down();
   }
 }
 
-function soon() {
-  if (waiting === null) waiting = setTimeout(refresh, 120);
+function soon(after = 120) {
+  if (waiting === null) waiting = setTimeout(refresh, Math.max(after, refreshed + APART_MS - Date.now()));
 }
 
 function up() {
@@ -93,7 +104,11 @@ function listen() {
 
 if (source) {
   listen();
-  setInterval(soon, REFRESH_MS);
+  setInterval(() => soon(), REFRESH_MS);
+  addEventListener("pointerdown", () => { pressed = true; });
+  for (const end of ["pointerup", "pointercancel", "blur"]) {
+    addEventListener(end, () => { setTimeout(() => { pressed = false; }, 50); });
+  }
   document.addEventListener("visibilitychange", () => { if (!document.hidden) soon(); });
 }
 

@@ -190,6 +190,7 @@ def test_it_works_on_a_phone(opened: Callable[..., Page], city: Centre) -> None:
     page = opened(phone=True)
     log_in(page)
     expect(page.locator(".card")).to_have_count(2)
+    page.wait_for_load_state()  # the style sheet too
     shot(page, "phone-board")
 
     button = page.locator(".card.P1 button").bounding_box()
@@ -201,6 +202,7 @@ def test_it_works_on_a_phone(opened: Callable[..., Page], city: Centre) -> None:
 
     page.locator(".card.P1 a").tap()
     expect(page.locator("h1")).to_be_visible()
+    page.wait_for_load_state()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     shot(page, "phone-incident")
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from alerts.alert import AlertChange, short_hash
+from alerts.centre.accounts import add_account
 from alerts.centre.events import STAFF_SOURCE, Fact
 from alerts.signing import new_secret, sign, verify
 from tests.parts import Server, free_port, running
@@ -304,8 +305,7 @@ def centre(
     there = Centre(folder, port, known)
     there.settings.write_text("".join([*lines, extra]))
     for name, role in (users or {}).items():
-        added = there.add_user(name, role)
-        assert added.returncode == 0, added.stderr
+        add_account(folder / "state" / "casebook.db", name, role, PASSWORD)
     command: list[str | Path] = [sys.executable, "-m", "gateway.cli", "centre", there.settings]
     with running(command, port, folder / "centre.log") as server:
         there.server = server
