@@ -16,8 +16,6 @@ from config.lists import planned_from, time_ns
 from ingest.ticks import Command
 
 CONFIRMED = "city.linkage.command.confirmed.v1"
-ELSEWHERE = frozenset({"roster", "adopt_regime"})
-"""Commands that other rooms carry out and answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +61,6 @@ class Orders:
 
     def obey(self, command: Command) -> None:
         """Carry out one command, and note what became of it."""
-        if command.kind in ELSEWHERE:
-            return
         act = self._acts.get(command.kind)
         if act is None:
             known = ", ".join(sorted(self._acts))

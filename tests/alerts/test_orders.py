@@ -121,13 +121,15 @@ def test_a_place_returns_to_service_by_word() -> None:
     assert (back.notify, back.actor) == (True, "li.wei")
 
 
-def test_commands_for_other_rooms_are_left_to_them() -> None:
+def test_a_command_that_this_version_does_not_know_is_refused_so_that_nobody_repeats_it() -> None:
     site, _ = burst()
 
     site.order("roster", people=[])
     site.order("adopt_regime", channel=CHANNELS.ids[0])
 
-    assert site.lifecycle.command_results() == []
+    results = site.lifecycle.command_results()
+    assert [one.applied for one in results] == [False, False]
+    assert "unknown command 'roster'" in results[0].reason
 
 
 def test_a_confirmation_is_a_cloud_event_for_the_outbox() -> None:
