@@ -169,7 +169,12 @@ class Stage:
         return process
 
     def _run(self, module: str, *words: str) -> None:
-        done = subprocess.run([sys.executable, "-P", "-m", module, *words], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", module, *words],
+            capture_output=True,
+            text=True,
+            start_new_session=True,  # a Ctrl-C at the terminal is for the demo alone
+        )
         if done.returncode:
             raise RuntimeError(f"{module} failed:\n{done.stderr or done.stdout}")
 
@@ -214,7 +219,7 @@ def _write_private(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def _readiness(path: Path) -> Iterator[tuple[str, Any]]:
-    """A socket as systemd's NOTIFY_SOCKET, and a function that waits a moment and tells whether READY came."""
+    """A socket as systemd's NOTIFY_SOCKET, and a function that waits a moment and tells if READY came."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(path))
         listener.settimeout(0.1)
