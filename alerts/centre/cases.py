@@ -60,6 +60,16 @@ class Act:
     body: Mapping[str, Any]
 
 
+def _unsure(change: Change) -> bool:
+    """Said while its channel is still being learned, by a rule that has to learn, and of no high grade.
+
+    A level needs no learning; its rule is named after medium and quantity, such as "gas.ch4.high_high".
+    """
+    rule = change.rule.get("id", "") if isinstance(change.rule, dict) else ""
+    level = str(rule).startswith(f"{change.medium}.")
+    return change.warmup and change.grade not in ("P1", "P2") and not level
+
+
 @dataclass
 class Alarm:
     """One alarm of a gateway: its changes by `seq`, whichever came first."""
@@ -159,7 +169,7 @@ class Incident:
     def quiet(self) -> bool:
         """Information or learning only: it asks nothing of anyone, and ends when its signals do."""
         return not self.acts and all(
-            told.change.grade == "P4" or told.change.warmup
+            told.change.grade == "P4" or _unsure(told.change)
             for alarm in self.alarms.values()
             for told in alarm.told.values()
         )

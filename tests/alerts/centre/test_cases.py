@@ -203,7 +203,7 @@ def test_closing_without_field_confirmation_is_impossible_even_as_a_fact(desk: D
     assert desk.incident(burst).stage is Stage.ACCEPTED
 
 
-@pytest.mark.parametrize("given", [{"grade": "P4"}, {"warmup": True}])
+@pytest.mark.parametrize("given", [{"grade": "P4"}, {"grade": "P3", "warmup": True, "rule": {"id": "jump"}}])
 def test_information_and_learning_ask_nothing_and_end_with_their_signal(
     desk: Desk, burst: Story, given: dict[str, Any]
 ) -> None:
@@ -214,6 +214,21 @@ def test_information_and_learning_ask_nothing_and_end_with_their_signal(
     desk.told(burst.cleared(**given))
 
     assert burst.key not in desk.board.open
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"grade": "P1", "rule": {"id": "jump"}},
+        {"grade": "P3", "medium": "water", "rule": {"id": "water.pressure.low"}},
+    ],
+)
+def test_a_high_grade_or_a_level_asks_for_people_from_the_first_minute(
+    desk: Desk, burst: Story, given: dict[str, Any]
+) -> None:
+    desk.told(burst.raised(warmup=True, **given))
+
+    assert not desk.incident(burst).quiet
 
 
 def test_acts_are_refused_with_a_reason(desk: Desk, burst: Story) -> None:
