@@ -203,7 +203,7 @@ def test_closing_without_field_confirmation_is_impossible_even_as_a_fact(desk: D
     assert desk.incident(burst).stage is Stage.ACCEPTED
 
 
-@pytest.mark.parametrize("given", [{"grade": "P4"}, {"grade": "P3", "warmup": True, "rule": {"id": "jump"}}])
+@pytest.mark.parametrize("given", [{"grade": "P4"}, {"grade": "P3", "warmup": True, "rule": "jump"}])
 def test_information_and_learning_ask_nothing_and_end_with_their_signal(
     desk: Desk, burst: Story, given: dict[str, Any]
 ) -> None:
@@ -219,8 +219,8 @@ def test_information_and_learning_ask_nothing_and_end_with_their_signal(
 @pytest.mark.parametrize(
     "given",
     [
-        {"grade": "P1", "rule": {"id": "jump"}},
-        {"grade": "P3", "medium": "water", "rule": {"id": "water.pressure.low"}},
+        {"grade": "P1", "rule": "jump"},
+        {"grade": "P3", "rule": "water.pressure.low"},
     ],
 )
 def test_a_high_grade_or_a_level_asks_for_people_from_the_first_minute(
