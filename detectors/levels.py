@@ -77,9 +77,12 @@ class Levels:
             if np.isnan(channels.nominal[n]) and (known[n].standards or known[n].learns_own)
         ]
         self.pupils = np.array(pupils, dtype=np.int32)
+        self.pupil_points = self.first[self.pupils]  # where a memory keeps their nominal values
         self.standards = {n: known[n].standards for n in pupils}
         self.learned = np.full(len(pupils), np.nan)  # the nominal values that are in force here
         self.pupils_wait = bool(pupils)
+        self.version = 0  # of the limits; it rises when a nominal value is learned
+        self._calm_score: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.levels)
@@ -90,6 +93,13 @@ class Levels:
         if nominal is not None:
             channel = replace(channel, nominal=nominal)
         return self.fit(channel, defaults_for(channel))
+
+    def calm_score(self) -> FloatArray:
+        """The score of points (points,) of which none is reached: 0, NaN where a level is still unknown."""
+        if self._calm_score is None:
+            self._calm_score = np.zeros(len(self.points))
+            self._calm_score[self.unknown] = np.nan
+        return self._calm_score
 
     def of(self, channel: IntArray) -> tuple[TimeArray, TimeArray]:
         """The levels of these channels: their numbers, and for each the place of its channel in `channel`."""
@@ -112,7 +122,9 @@ class Levels:
     def recall(self, memory: Memory) -> None:
         """Put the nominal values of this memory in force."""
         if len(self.pupils):
-            nominal = memory["nominal"][self.first[self.pupils]]
+            nominal = memory["nominal"][self.pupil_points]
+            if nominal.tobytes() == self.learned.tobytes():
+                return
             changed = ~((nominal == self.learned) | (np.isnan(nominal) & np.isnan(self.learned)))
             for pupil in np.flatnonzero(changed).tolist():
                 self._adopt(pupil, float(nominal[pupil]))
@@ -156,6 +168,8 @@ class Levels:
             self.limit[point] = np.nan if level is None else level.limit
             self.deadband[point] = known.deadband
         self.unknown = np.flatnonzero(np.isnan(self.limit))
+        self.version += 1
+        self._calm_score = None
         self.learned[pupil] = nominal
         self.pupils_wait = bool(np.isnan(self.learned).any())
         self._find_inner(channel)

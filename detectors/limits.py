@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from config.channels import Channel
 from config.defaults import LEVEL_NAMES, Defaults, Level, LevelName
 from detectors.base import BoolArray, ChannelTable, EventDetector, FloatArray, IntArray, Memory, Points
+from detectors.everyday import Everyday
 from detectors.findings import Explanation, Findings
 from detectors.levels import NEVER_NS, SECOND_NS, Levels
 from detectors.wearers import Wearers
 from detectors.words import late_words, level_words
-from ingest.readings import BAD, CONFLICT, EARLY, GOOD, LATE, UNCERTAIN, ReadingBatch
+from ingest.readings import BAD, CONFLICT, EARLY, GOOD, LATE, UNCERTAIN, ReadingBatch, Recurring
 
 ALARM_SURPRISE = 7.0  # -log10 p of reaching a level: what the alarm budget of 85,000 points at 5 min grants
 MOST_SURPRISE = 300.0  # as far as a chance can be told as a float
@@ -53,12 +54,14 @@ class Limits(EventDetector):
 
     only: IntArray | None = field(default=None, init=False, repr=False, compare=False)
     site: tuple[Levels, Wearers] | None = field(default=None, init=False, repr=False, compare=False)
+    usual: Recurring[Everyday] | None = field(default=None, init=False, repr=False, compare=False)
 
     def over(self, numbers: IntArray) -> "Limits":
         """The same limits, watching only these channels."""
         narrowed = copy(self)
         object.__setattr__(narrowed, "only", np.asarray(numbers, dtype=np.int32))
         object.__setattr__(narrowed, "site", None)
+        object.__setattr__(narrowed, "usual", None)
         return narrowed
 
     def points(self, channels: ChannelTable) -> Points:
@@ -82,6 +85,12 @@ class Limits(EventDetector):
             raise RuntimeError("points(channels) must be called before judge: it says which site this is")
         levels, wearers = self.site
         levels.recall(memory)
+        calm = readings.everyday()
+        plan = None if calm is None or self.usual is None else self.usual.of(calm.channel)
+        if calm is not None and plan is not None:
+            heard = plan.hear(calm, memory)
+            if heard is not None:
+                return _all_calm(levels, calm, *heard, memory, now_ns)
         usable, late = _usable(readings, levels, wearers, memory)
         if not usable.any():
             return None
@@ -95,7 +104,9 @@ class Limits(EventDetector):
         if self.site is None or self.site[0].channels is not channels:
             numbers = np.arange(len(channels), dtype=np.int32) if self.only is None else self.only
             levels = Levels(channels, numbers, self._fit)
-            object.__setattr__(self, "site", (levels, Wearers(levels, self.rest_s, self.rest_steps)))
+            wearers = Wearers(levels, self.rest_s, self.rest_steps)
+            object.__setattr__(self, "site", (levels, wearers))
+            object.__setattr__(self, "usual", Recurring(lambda channel: Everyday(levels, wearers, channel)))
         assert self.site is not None
         return self.site
 
@@ -162,7 +173,7 @@ class _Verdict:
                 self._move(turn)
         over = self.heard[len(levels) :]  # whatever came late, the channel speaks of now again
         memory["active"][len(levels) :] &= ~over
-        self._teach(readings, usable)
+        _teach(levels, readings, usable, memory)
 
     def hear_late(self, readings: ReadingBatch) -> None:
         """Late readings: life-safety levels page unless something newer is known, others are noted."""
@@ -236,16 +247,6 @@ class _Verdict:
         self.memory["value"][point] = turn.value[row]
         self.memory["quality"][point] = turn.quality[row]
 
-    def _teach(self, readings: ReadingBatch, usable: BoolArray) -> None:
-        """Nominal values are learned from what was heard on time."""
-        levels = self.levels
-        if levels.pupils_wait:
-            value = np.full(len(levels.channels), np.nan)
-            time_ns = np.full(len(levels.channels), NEVER_NS, dtype=np.int64)
-            value[readings.channel[usable]] = readings.value[usable]
-            time_ns[readings.channel[usable]] = readings.time_ns[usable]
-            levels.learn(value, time_ns, self.memory)
-
     def _score(self, point: NDArray[Any]) -> FloatArray:
         levels = self.levels
         beyond = np.zeros(len(point))
@@ -255,6 +256,34 @@ class _Verdict:
         beyond[own] = past / np.maximum(levels.deadband[level], np.finfo(np.float64).tiny)
         surprise = ALARM_SURPRISE + np.clip(np.nan_to_num(beyond), 0.0, MOST_SURPRISE - ALARM_SURPRISE)
         return np.asarray(surprise / (surprise + 5))
+
+
+def _all_calm(
+    levels: Levels, readings: ReadingBatch, usable: BoolArray, heard: BoolArray, memory: Memory, now_ns: int
+) -> Findings | None:
+    """The verdict where no point is active."""
+    if not np.count_nonzero(usable):
+        return None
+    _teach(levels, readings, usable, memory)
+    if len(levels.unknown):
+        heard[levels.unknown] = False
+    event_ns = memory["event_ns"].copy()
+
+    def explain(point: int) -> Explanation:
+        return _explained(levels, memory, point, int(event_ns[point]), now_ns)
+
+    severity = np.zeros(len(heard), dtype=np.uint8)
+    return Findings(levels.points, levels.calm_score(), severity, heard, event_ns, explain)
+
+
+def _teach(levels: Levels, readings: ReadingBatch, usable: BoolArray, memory: Memory) -> None:
+    """Nominal values are learned from what was heard on time."""
+    if levels.pupils_wait:
+        value = np.full(len(levels.channels), np.nan)
+        time_ns = np.full(len(levels.channels), NEVER_NS, dtype=np.int64)
+        value[readings.channel[usable]] = readings.value[usable]
+        time_ns[readings.channel[usable]] = readings.time_ns[usable]
+        levels.learn(value, time_ns, memory)
 
 
 def _usable(

@@ -92,6 +92,7 @@ class Surroundings:
         self.warmup_ns = int(warmup_s * SECOND_NS)
         self.now_ns = 0
         self.first_ns = np.full(len(channels), NEVER_NS, dtype=np.int64)  # each channel's first reading
+        self.unheard = len(channels)  # how many have none
         self.grids = [grid.channels for grid in window.grids]
         self.periods = [grid.period_s for grid in window.grids]
         self.values = [np.full((len(grid), RECENT_ROWS), np.nan) for grid in self.grids]
@@ -101,10 +102,13 @@ class Surroundings:
 
     def hear(self, tick: Tick) -> None:
         """Note the channels that speak for the first time."""
+        if not self.unheard:
+            return
         channel = tick.readings.channel
         new = self.first_ns[channel] == NEVER_NS
-        if new.any():
+        if np.count_nonzero(new):
             self.first_ns[channel[new]] = tick.now_ns
+            self.unheard = int(np.count_nonzero(self.first_ns == NEVER_NS))
 
     def show(self, grid: int, values: np.ndarray[Any, np.dtype[np.float64]], end_ns: int) -> None:
         """Keep a settled row for plots."""
@@ -150,6 +154,7 @@ class Surroundings:
     def restore(self, state: State) -> None:
         ids = self.channels.ids
         self.first_ns = restored(state, "first_ns", ids, self.first_ns)
+        self.unheard = int(np.count_nonzero(self.first_ns == NEVER_NS))
         for grid, numbers in enumerate(self.grids):
             keys = [ids[number] for number in numbers]
             self.values[grid] = restored(state, f"recent/{self.periods[grid]:g}", keys, self.values[grid])

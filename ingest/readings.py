@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,11 @@ STAMPED = 1  # the reading carries the device's own time; without it, `time_ns` 
 LATE = 2  # older on arrival than max(3 periods, 15 min): stored, but raises `late_detected` only
 EARLY = 4  # more than 5 min in the future on arrival: stored as uncertain, not judged
 CONFLICT = 8  # a second, different value of that channel and time: kept in the archive, not judged
+
+UNUSUAL = LATE | EARLY | CONFLICT
+MOST_PLANS = 256  # that are remembered, and
+MOST_PLANNED = 100_000  # channels in all of them
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,25 @@ class ReadingBatch:
 
     def where(self, rows: NDArray[Any]) -> ReadingBatch:
         """The readings that a mask or an array of row numbers picks, in its order."""
-        return ReadingBatch(*(getattr(self, column.name)[rows] for column in fields(self)))
+        return ReadingBatch(
+            self.channel[rows],
+            self.time_ns[rows],
+            self.value[rows],
+            self.quality[rows],
+            self.arrival_ns[rows],
+            self.flags[rows],
+        )
+
+    def everyday(self) -> ReadingBatch | None:
+        """The finite readings that are not bad; None where one is uncertain, late, early or in conflict."""
+        if np.count_nonzero(self.flags & UNUSUAL):
+            return None
+        finite = np.isfinite(self.value)
+        if not np.count_nonzero(self.quality):
+            return self if np.count_nonzero(finite) == len(finite) else self.where(finite)
+        if np.count_nonzero(self.quality == UNCERTAIN):
+            return None
+        return self.where(finite & (self.quality == GOOD))
 
     def sorted(self) -> ReadingBatch:
         """By channel, then time, then order of arrival: order inside a tick means nothing."""
@@ -80,3 +103,38 @@ class ReadingBatch:
 def _column(values: Any, dtype: Any, size: int) -> NDArray[Any]:
     array = np.asarray(values, dtype=dtype)
     return np.full(size, array, dtype=dtype) if array.ndim == 0 else array
+
+
+class Recurring(Generic[T]):
+    """What follows from which channels speak together, worked out once: most ticks repeat an earlier one.
+
+    `plan` is asked for channels (readings,) that rise strictly, once they have come together twice.
+    """
+
+    def __init__(self, plan: Callable[[NDArray[np.intp]], T]) -> None:
+        self._plan = plan
+        self._plans: dict[bytes, T | None] = {}
+        self._seen: set[int] = set()
+        self._size = 0
+
+    def of(self, channel: NDArray[np.int32]) -> T | None:
+        """The plan for these channels; None where they are new together, or one of them speaks twice."""
+        key = channel.tobytes()
+        try:
+            return self._plans[key]
+        except KeyError:
+            return self._new(key, channel)
+
+    def _new(self, key: bytes, channel: NDArray[np.int32]) -> T | None:
+        if hash(key) not in self._seen:
+            if len(self._seen) >= MOST_PLANS:
+                self._seen.clear()
+            self._seen.add(hash(key))
+            return None
+        if len(self._plans) >= MOST_PLANS or self._size > MOST_PLANNED:
+            self._plans.clear()
+            self._size = 0
+        rises = bool((channel[1:] > channel[:-1]).all())
+        plan = self._plans[key] = self._plan(channel.astype(np.intp)) if rises else None
+        self._size += len(channel)
+        return plan

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from config.channels import ChannelTable
 from config.snapshot import Keyed, State
-from ingest.readings import BAD, CONFLICT, EARLY, LATE, ReadingBatch
+from ingest.readings import BAD, UNUSUAL, ReadingBatch, Recurring
 from ingest.row import Row
 
 SECOND_NS = 1_000_000_000
@@ -20,7 +20,6 @@ SETTLING_S = 60.0  # a row waits min(period, this) for readings that are slightl
 AHEAD_S = 300.0  # how far into the future a device's clock may point (beyond it ingest flags EARLY)
 EMPTY_S, EMPTY_ROWS = 6 * 3600.0, 12  # a grid without any reading for this long stops making rows
 NEVER = 2**63 - 1
-UNJUDGED = LATE | EARLY | CONFLICT
 Columns = NDArray[np.int64]
 
 
@@ -54,6 +53,7 @@ class Window:
             _Ring(grid.period_s, tuple(channels.ids[number] for number in grid.channels))
             for grid in self.grids
         ]
+        self._parts = Recurring(self._parted)
 
     @property
     def missed(self) -> int:
@@ -62,21 +62,41 @@ class Window:
 
     def take(self, readings: ReadingBatch) -> None:
         """Put usable readings into their cells; any order, sorted by channel and time is fastest."""
-        usable = (readings.flags & UNJUDGED == 0) & (readings.quality != BAD) & np.isfinite(readings.value)
+        everyday = readings.everyday()
+        parts = None if everyday is None else self._parts.of(everyday.channel)
+        if everyday is None or parts is None:
+            self._take_any(readings)
+            return
+        for number, rows, column in parts:
+            time_ns, value, arrival_ns = everyday.time_ns, everyday.value, everyday.arrival_ns
+            if rows is not None:
+                time_ns, value, arrival_ns = time_ns[rows], value[rows], arrival_ns[rows]
+            ring = self._rings[number]
+            if not ring.put_one_row(column, time_ns, value):
+                ring.put(column, time_ns, value, arrival_ns)
+
+    def _take_any(self, readings: ReadingBatch) -> None:
+        usable = (readings.flags & UNUSUAL == 0) & (readings.quality != BAD) & np.isfinite(readings.value)
         if not usable.all():
             readings = readings.where(usable)
         if len(readings) == 0:
             return
         column = self._column_of[readings.channel]
-        if len(self._rings) == 1:
-            self._rings[0].put(column, readings.time_ns, readings.value, readings.arrival_ns)
-            return
         grid_of = self._grid_of[readings.channel]
         for number in np.unique(grid_of):
             mine = grid_of == number
             self._rings[number].put(
                 column[mine], readings.time_ns[mine], readings.value[mine], readings.arrival_ns[mine]
             )
+
+    def _parted(self, channel: Columns) -> list[tuple[int, Columns | None, Columns]]:
+        """(grid number, which of the channels are its own: None = all, their columns) of each grid."""
+        grid_of, column = self._grid_of[channel], self._column_of[channel]
+        numbers = np.unique(grid_of).tolist()
+        if len(numbers) == 1:
+            return [(numbers[0], None, column)]
+        rows = [np.flatnonzero(grid_of == number) for number in numbers]
+        return [(number, mine, column[mine]) for number, mine in zip(numbers, rows)]
 
     def settled(self, now_ns: int) -> Iterator[tuple[int, Row]]:
         """(grid number, row) of every row that has settled by now, in the order in which they settled."""
@@ -193,6 +213,25 @@ class _Ring:
         if len(beyond.row):
             self._waiting.append(beyond)
             self._waiting_from = min(self._waiting_from, int(beyond.row.min()))
+
+    def put_one_row(self, column: Columns, time_ns: Columns, value: NDArray[np.float64]) -> bool:
+        """The everyday case, columns rising: all readings fall into one row within reach, into empty cells.
+
+        False where they do not, and nothing was done.
+        """
+        if self._next is None or not len(time_ns) or self._asleep():
+            return False
+        row = -(-int(time_ns.max()) // self._period_ns)
+        if time_ns.min() <= (row - 1) * self._period_ns or not self._next <= row < self._next + self._size:
+            return False
+        slot = row % self._size
+        counts = self._counts[slot]
+        if np.count_nonzero(counts[column]):
+            return False
+        self._filled[slot] = True
+        self._levels[slot][column] = value
+        counts[column] = 1
+        return True
 
     def _fill(self, cells: _Cells) -> None:
         if len(cells.row) == 0:
