@@ -66,6 +66,13 @@ class Gateway:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(within_s)
 
+    def hold_up(self, seconds: float) -> None:
+        """SIGSTOP for a while, as a machine does that is far too busy."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self.process.send_signal(signal.SIGCONT)
+
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
 

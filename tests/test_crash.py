@@ -164,7 +164,7 @@ def play(place: Town) -> None:
 
 
 def live_and_die(one: Gateway, feed: Feed, there: Centre) -> None:
-    """Twenty lives, each ended by SIGKILL, and the start of the last; in the middle somebody acknowledges."""
+    """Twenty lives, each ended by SIGKILL; a last one is held up. In the middle somebody acknowledges."""
     person = there.person("li.wei")
     for number, life in enumerate(lives(SEED)):
         if number:
@@ -182,7 +182,8 @@ def live_and_die(one: Gateway, feed: Feed, there: Centre) -> None:
             acknowledge(person, one.raised(kind="well_gas")[0]["data"]["incident"])
     one.start()
     one.ready()
-    time.sleep(3.0)
+    one.hold_up(3.5)
+    time.sleep(2.0)
 
 
 def acknowledge(person: Person, incident: str) -> None:
