@@ -74,7 +74,7 @@ class Decoded:
 
     readings: ReadingBatch
     dead: list[tuple[int, Left]]  # number of the message in the group, and why nothing of it can be used
-    left: list[Left]  # what was left out of messages that were used
+    left: list[tuple[int, Left]]  # number of a message that was used, and what was left out of it
 
 
 class Decoder:
@@ -128,7 +128,7 @@ class Decoder:
         """Columns of all messages that can be used, in their order; `arrival_ns` is when they came."""
         columns = _Columns()
         dead: list[tuple[int, Left]] = []
-        left: list[Left] = []
+        left: list[tuple[int, Left]] = []
         for number, message in enumerate(messages):
             before = len(columns.channel)
             notes: list[Left] = []
@@ -141,8 +141,14 @@ class Decoder:
             if len(columns.channel) == before:
                 dead.append((number, _nothing_of(notes)))
             else:
-                left += notes
+                left += [(number, note) for note in notes]
         return Decoded(self._batch(columns, arrival_ns), dead, left)
+
+    def device_of(self, topic: str) -> str:
+        """The device that a topic names; the topic itself where it does not fit."""
+        end = len(topic) - len(self._tail)
+        fits = topic.startswith(self._head) and topic.endswith(self._tail)
+        return topic[len(self._head) : end] if fits and end > len(self._head) else topic
 
     def _entries(self, message: Message, notes: list[Left]) -> Iterable[Entry]:
         """What a message holds; _Unusable where nothing of it can be read."""
@@ -200,9 +206,8 @@ class Decoder:
         if message.topic in self._points:
             size = len(message.payload)
             return "too large", f"{size:,} bytes; at most {self.most_bytes:,} are taken"
-        end = len(message.topic) - len(self._tail)
-        device = message.topic[len(self._head) : end]
-        if not (message.topic.startswith(self._head) and message.topic.endswith(self._tail) and device):
+        device = self.device_of(message.topic)
+        if device == message.topic:
             return "topic does not fit", f"expected {self._head}<device>{self._tail}"
         return "unknown device", f"no channel of channels.csv is named {short(device)}.<point>"
 

@@ -257,17 +257,20 @@ class Subscription:
         decoded = self._decoder.decode(messages, self._now_ns())
         parts = len(decoded.dead) + (len(decoded.readings) > 0)
         receipt = _Receipt(self, generation, mids, size, parts)
-        lane = self.settings.lane
-        for left in decoded.left:
+        for number, left in decoded.left:
             self._tell(left, "")
-            self._store.drop(lane, left.readings, left.reason)
+            self._store.drop(self._lane(messages[number].topic), left.readings, left.reason)
         for number, left in decoded.dead:
             topic, payload, _ = messages[number]
             self._tell(left, f" from {short(topic)}")
-            self._store.dead_letter(lane, topic, payload, left.reason, receipt.part_is_durable)
+            self._store.dead_letter(self._lane(topic), topic, payload, left.reason, receipt.part_is_durable)
         if len(decoded.readings):
             self.readings += len(decoded.readings)
-            self._store.deliver(decoded.readings, receipt.part_is_durable, lane)
+            self._store.deliver(decoded.readings, receipt.part_is_durable, self.settings.lane)
+
+    def _lane(self, topic: str) -> str:
+        """Whose line of the ledger a message belongs to."""
+        return short(self._decoder.device_of(topic))
 
     def _tell(self, left: Left, origin: str) -> None:
         """Each trouble once; a device that repeats it is counted in the ledger."""

@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -12,15 +13,17 @@ from config.channels import ChannelTable
 from ingest import journal
 from ingest.columns import encode
 from ingest.inbox import Inbox
+from ingest.lanes import Lanes
 from ingest.readings import STAMPED, ReadingBatch
 from ingest.ticks import tick_of
 from ingest.wallclock import WallClock
 from ingest.writer import GROUP
 
 IntArray = NDArray[np.int32]
-Counts = list[tuple[str, str, str, int]]  # lane, what, reason, n
+Counts = Counter[tuple[str, str, str]]  # by lane, what, reason
 Letter = tuple[str, str, bytes, str, int]  # lane, topic, payload, reason, at_ns
 
+UNUSABLE = "unusable"  # under this name come readings that a source could not hand in
 MOST_WAITING = 500_000  # readings in memory when the disk cannot keep up; more are dropped, and counted
 
 
@@ -28,7 +31,6 @@ MOST_WAITING = 500_000  # readings in memory when the disk cannot keep up; more 
 class _Delivery:
     readings: ReadingBatch
     stamp_ns: int
-    lane: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,9 @@ class Arrivals:
         self._waiting = 0
         self._last_stamp_ns = 0
         self._deliveries: list[_Delivery] = []
-        self._counts: Counts = []
+        self._lanes = Lanes(channels.ids)
+        self._received: Counter[str] = Counter()  # readings handed in, by source
+        self._counts: Counts = Counter()  # what is unusual
         self._letters: list[Letter] = []
         self._callbacks: list[Callable[[], None]] = []
         self._durable: list[Callable[[], None]] = []
@@ -69,6 +73,7 @@ class Arrivals:
     ) -> None:
         """Take up the rows behind the last boundary, and teach the inbox what has arrived lately."""
         self._journal_number = journal_number
+        self._lanes.recover(connection)
         (newest,) = connection.execute("SELECT max(id) FROM arrivals").fetchone()
         self._last_id = max(newest or 0, upto)
         for readings in journal.recent_arrivals(connection):
@@ -77,38 +82,50 @@ class Arrivals:
             known = journal.joined_into([] if stored is None else [stored], table_number)
             self.open_rows.append(Stored(id, 0, known, count))
 
-    def take(self, batch: ReadingBatch, on_durable: Callable[[], None] | None, lane: str) -> bool:
+    def take(self, batch: ReadingBatch, on_durable: Callable[[], None] | None, source: str) -> bool:
         """Stamp and keep a delivery; True when the writer should look: at the first, and when many wait."""
         size = len(batch)
         with self._lock:
-            self._counts.append((lane, "received", "", size))
+            self._received[source] += size
             if self._waiting + size > MOST_WAITING:
-                self._counts.append((lane, "dropped", "storage too slow", size))
+                for lane, n in self._lanes.of(batch.channel).items():
+                    self._gone(self._counts, lane, n, "dropped", "storage too slow")
                 return True
             # Strictly rising, a nanosecond a reading: what has no time of its own gets a distinct one.
             stamp_ns = max(self._clock.now_ns(), self._last_stamp_ns + size)
             self._last_stamp_ns = stamp_ns
-            self._deliveries.append(_Delivery(batch, stamp_ns, lane))
+            self._deliveries.append(_Delivery(batch, stamp_ns))
             if on_durable is not None:
                 self._callbacks.append(on_durable)
             first = not self._waiting
             self._waiting += max(size, 1)
             return first or self._waiting >= GROUP
 
-    def note(
-        self,
-        counts: Counts,
-        on_durable: Callable[[], None] | None,
-        letter: Letter | None = None,
-    ) -> None:
-        """Keep what is only counted, or laid aside."""
+    def drop(self, lane: str, readings: int, reason: str, on_durable: Callable[[], None] | None) -> None:
+        """Count readings of a device that came and cannot be kept."""
         with self._lock:
-            self._counts += counts
-            if letter is not None:
-                self._letters.append(letter)
-            if on_durable is not None:
-                self._callbacks.append(on_durable)
-            self._waiting += 1
+            self._received[UNUSABLE] += readings
+            self._gone(self._counts, lane, readings, "dropped", reason)
+            self._follow(on_durable)
+
+    def lay_aside(self, letter: Letter, on_durable: Callable[[], None] | None) -> None:
+        """Keep a message of which nothing can be used."""
+        lane, _, _, reason, _ = letter
+        with self._lock:
+            self._counts[self._lanes.named(lane), "undecodable", reason] += 1
+            self._letters.append(letter)
+            self._follow(on_durable)
+
+    def _gone(self, counts: Counts, lane: str, n: int, what: str, reason: str) -> None:
+        """Readings that were received and are not kept."""
+        name = self._lanes.named(lane)
+        counts[name, "received", ""] += n
+        counts[name, what, reason] += n
+
+    def _follow(self, on_durable: Callable[[], None] | None) -> None:
+        if on_durable is not None:
+            self._callbacks.append(on_durable)
+        self._waiting += 1
 
     def waiting(self) -> int:
         return self._waiting
@@ -116,18 +133,18 @@ class Arrivals:
     def write(self, connection: sqlite3.Connection) -> None:
         with self._lock:
             deliveries, self._deliveries = self._deliveries, []
-            counts, self._counts = self._counts, []
+            received, self._received = self._received, Counter()
+            counts, self._counts = self._counts, Counter()
             letters, self._letters = self._letters, []
             self._durable, self._callbacks = self._callbacks, []
             self._waiting = 0
         self._new_rows = self._write_readings(connection, deliveries, counts) if deliveries else []
         if letters:
             connection.executemany(journal.DEAD_LETTER, letters)
-        totals: dict[tuple[str, str, str], int] = {}
-        for lane, what, reason, n in counts:
-            totals[lane, what, reason] = totals.get((lane, what, reason), 0) + n
-        for (lane, what, reason), n in totals.items():
+        for (lane, what, reason), n in counts.items():
             journal.count(connection, "lane", lane, what, n, reason)
+        for source, n in received.items():
+            journal.count(connection, "inbox", source, "received", n)
 
     def written(self) -> None:
         self.open_rows += self._new_rows
@@ -164,17 +181,14 @@ class Arrivals:
         deliveries: list[_Delivery],
         counts: Counts,
     ) -> list[Stored]:
-        """Admit a group and write it, one row a second of arrival; adds to `counts` what became of it."""
+        """Admit a group and write it, one row a second of arrival; adds to `counts` what was not kept."""
         group = ReadingBatch.joined([_with_times(delivery) for delivery in deliveries])
         admitted = self.inbox.admit(group)
         ends = np.cumsum([len(delivery.readings) for delivery in deliveries])
         kept = np.concatenate(([0], np.cumsum(admitted.kept)))[ends] if admitted.duplicates else ends
-        before = before_kept = 0
-        for delivery, end, end_kept in zip(deliveries, ends.tolist(), kept.tolist()):
-            durable = end_kept - before_kept
-            counts.append((delivery.lane, "durable", "", durable))
-            counts.append((delivery.lane, "duplicate", "", end - before - durable))
-            before, before_kept = end, end_kept
+        if admitted.duplicates:
+            for lane, n in self._lanes.of(group.channel[~admitted.kept]).items():
+                self._gone(counts, lane, n, "duplicate", "")
         rows = []
         seconds = [tick_of(delivery.stamp_ns) for delivery in deliveries]
         start = 0

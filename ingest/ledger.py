@@ -1,8 +1,9 @@
 """Ledger: what became of every reading, per lane and per courier; every reading is somewhere, or it is a bug.
 
-Per lane: received = durable + duplicate + dropped(reason). Per courier: durable = stored +
-dead-lettered(reason) + withheld(reason) + pruned + pending. Pending is counted from what the journal
-holds, not from the other figures, so that the sum proves something.
+Per lane (a device, see `lanes.py`): received = durable + duplicate + dropped(reason). Per courier: durable =
+stored + dead-lettered(reason) + withheld(reason) + pruned + pending. What all lanes received is counted a
+second time where readings are handed in, and what is pending or kept is counted from what the journal holds,
+not from the other figures, so that the sums prove something.
 """
 
 import contextlib
@@ -13,13 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from ingest.journal import open_reader
+from ingest.lanes import uncounted
+from ingest.progress import pending
 
 Reasons = dict[str, int]
+LANES_SHOWN = 20
+LANE_HEAD = ("lane", "received", "durable", "duplicate", "dropped", "undecodable messages")
 
 
 @dataclass
 class Lane:
-    """One source's readings; `undecodable` counts messages, apart."""
+    """One device's readings; `undecodable` counts messages, apart."""
 
     received: int = 0
     durable: int = 0
@@ -51,40 +56,58 @@ class Courier:
 
 @dataclass(frozen=True)
 class Ledger:
-    """All counters at one moment. `kept` readings are in the journal, `removed` ones were."""
+    """All counters at one moment. `kept` readings are in the journal, `removed` ones were.
+
+    sources: readings as they were handed in, by who did it.
+    """
 
     lanes: Mapping[str, Lane]
     couriers: Mapping[str, Courier]
     kept: int
     removed: int
+    sources: Mapping[str, int]
 
     @property
     def durable(self) -> int:
         return sum(lane.durable for lane in self.lanes.values())
 
     @property
+    def total(self) -> Lane:
+        """All lanes as one."""
+        total = Lane()
+        for lane in self.lanes.values():
+            total.received += lane.received
+            total.durable += lane.durable
+            total.duplicate += lane.duplicate
+            for mine, its in ((total.dropped, lane.dropped), (total.undecodable, lane.undecodable)):
+                for reason, n in its.items():
+                    mine[reason] = mine.get(reason, 0) + n
+        return total
+
+    @property
     def balanced(self) -> bool:
         lanes = all(lane.balanced for lane in self.lanes.values())
         couriers = all(courier.balanced for courier in self.couriers.values())
-        return lanes and couriers and self.durable == self.kept + self.removed
+        received = sum(lane.received for lane in self.lanes.values()) == sum(self.sources.values())
+        return lanes and couriers and received and self.durable == self.kept + self.removed
 
     def as_dict(self) -> dict[str, Any]:
         """For --json."""
         return {
             "balanced": self.balanced,
+            "sources": dict(self.sources),
+            "total": asdict(self.total),
             "lanes": {name: asdict(lane) for name, lane in self.lanes.items()},
             "couriers": {name: asdict(courier) for name, courier in self.couriers.items()},
             "journal": {"kept": self.kept, "removed": self.removed},
         }
 
-    def table(self) -> str:
-        """For people."""
-        lanes: list[tuple[str, ...]] = [
-            ("lane", "received", "durable", "duplicate", "dropped", "undecodable messages")
-        ]
-        for name, lane in sorted(self.lanes.items()):
-            dropped, undecodable = _told(lane.dropped), _told(lane.undecodable)
-            lanes.append((name, *_figures(lane.received, lane.durable, lane.duplicate), dropped, undecodable))
+    def table(self, every_lane: bool = False) -> str:
+        """For people: all lanes as one, then those in which something is unusual, or every one."""
+        shown = sorted(self.lanes) if every_lane else self._unusual()
+        lanes = [LANE_HEAD, _lane_row("all lanes", self.total)]
+        lanes += [_lane_row(name, self.lanes[name]) for name in shown[: None if every_lane else LANES_SHOWN]]
+        left = len(self.lanes) - len(lanes) + 2
         couriers: list[tuple[str, ...]] = [
             ("courier", "durable", "stored", "pending", "pruned", "dead-lettered", "withheld")
         ]
@@ -94,7 +117,19 @@ class Ledger:
         verdict = (
             "balanced" if self.balanced else "NOT BALANCED: readings are unaccounted for; please report this"
         )
-        return "\n".join([*_aligned(lanes), "", *_aligned(couriers), "", verdict])
+        rest = [] if every_lane or not left else [f"and {left:,} more lanes; --lanes shows every one"]
+        return "\n".join([*_aligned(lanes), *rest, "", *_aligned(couriers), "", verdict])
+
+    def _unusual(self) -> list[str]:
+        """Few lanes are all worth a line; of many those that lost most."""
+        names = sorted(self.lanes)
+        if len(names) <= LANES_SHOWN:
+            return names
+        lost = {
+            name: lane.duplicate + sum(lane.dropped.values()) + sum(lane.undecodable.values())
+            for name, lane in self.lanes.items()
+        }
+        return sorted((name for name in names if lost[name]), key=lambda name: -lost[name])
 
 
 def read_ledger(folder: Path) -> Ledger:
@@ -107,12 +142,16 @@ def read_ledger(folder: Path) -> Ledger:
 def ledger_of(connection: sqlite3.Connection) -> Ledger:
     lanes: dict[str, Lane] = {}
     couriers: dict[str, Courier] = {}
+    sources: dict[str, int] = {}
     removed = 0
     for owner, name, what, reason, n in connection.execute(
-        "SELECT owner, name, what, reason, n FROM counters"
+        "SELECT owner, name, what, reason, n FROM counters WHERE owner != 'lanes'"
     ):
         if owner == "journal":
             removed += n
+            continue
+        if owner == "inbox":
+            sources[name] = n
             continue
         part = lanes.setdefault(name, Lane()) if owner == "lane" else couriers.setdefault(name, Courier())
         field_name = what.replace("-", "_")
@@ -120,15 +159,22 @@ def ledger_of(connection: sqlite3.Connection) -> Ledger:
             known[reason] = n
         else:
             setattr(part, field_name, n)
+    for name, n in uncounted(connection).items():
+        lane = lanes.setdefault(name, Lane())
+        lane.received += n
+        lane.durable += n
     (kept,) = connection.execute("SELECT coalesce(sum(readings), 0) FROM arrivals").fetchone()
     durable = sum(lane.durable for lane in lanes.values())
-    for name, arrival in connection.execute("SELECT courier, arrival FROM cursors").fetchall():
+    for (name,) in connection.execute("SELECT courier FROM cursors").fetchall():
         courier = couriers.setdefault(name, Courier())
         courier.durable = durable
-        (courier.pending,) = connection.execute(
-            "SELECT coalesce(sum(readings), 0) FROM arrivals WHERE id > ?", (arrival,)
-        ).fetchone()
-    return Ledger(lanes, couriers, kept, removed)
+        courier.pending = pending(connection, name)
+    return Ledger(lanes, couriers, kept, removed, sources)
+
+
+def _lane_row(name: str, lane: Lane) -> tuple[str, ...]:
+    figures = _figures(lane.received, lane.durable, lane.duplicate)
+    return (name, *figures, _told(lane.dropped), _told(lane.undecodable))
 
 
 def _told(reasons: Reasons) -> str:

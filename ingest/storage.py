@@ -23,6 +23,7 @@ from config.snapshot import State, pack, unpack
 from ingest import journal
 from ingest.arrivals import Arrivals, Stored
 from ingest.inbox import timely
+from ingest.lanes import settle
 from ingest.pruning import Limits, prune
 from ingest.readings import ReadingBatch
 from ingest.ticks import Command, Epoch, Tick
@@ -116,6 +117,7 @@ class Storage:
     ) -> None:
         """Take readings, stamp their arrival; `on_durable` is called in the storage thread after their sync.
 
+        `lane` names the source that hands them in; the ledger tells them apart further, by device.
         Readings that are not STAMPED are given the time of their arrival. When 500,000 wait for a disk that
         does not keep up, more are dropped and counted, and never acknowledged. Raises StorageFailed.
         """
@@ -126,11 +128,9 @@ class Storage:
     def drop(
         self, lane: str, readings: int, reason: str, on_durable: Callable[[], None] | None = None
     ) -> None:
-        """Count readings that came and cannot be kept, such as those of a channel that is not listed."""
+        """Count readings of a device that came and cannot be kept, such as those of an unknown channel."""
         self._check()
-        self._arrivals.note(
-            [(lane, "received", "", readings), (lane, "dropped", reason, readings)], on_durable
-        )
+        self._arrivals.drop(lane, readings, reason, on_durable)
         self._running().wake()
 
     def dead_letter(
@@ -139,7 +139,7 @@ class Storage:
         """Keep a message that cannot be decoded; counted in messages, apart from readings."""
         self._check()
         letter = (lane, topic, payload[: journal.PAYLOAD_KEPT], reason, self.clock.now_ns())
-        self._arrivals.note([(lane, "undecodable", reason, 1)], on_durable, letter)
+        self._arrivals.lay_aside(letter, on_durable)
         self._running().wake()
 
     def command(self, command: Command) -> bool:
@@ -283,6 +283,7 @@ class Storage:
             )
         if time.monotonic() - self._pruned_s >= PRUNE_EVERY_S:
             self._pruned_s = time.monotonic()
+            settle(connection)
             prune(connection, self._limits, closing.now_ns)
         return tick, upto
 

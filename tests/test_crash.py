@@ -247,8 +247,8 @@ def test_the_ledger_balances_and_knows_what_came_twice(story: Story) -> None:
 
     assert done.returncode == 0, done.stderr
     assert ledger["balanced"]
-    assert ledger["lanes"]["mqtt"]["dropped"] == {}
-    assert ledger["lanes"]["mqtt"]["undecodable"] == {}
+    assert ledger["total"]["dropped"] == {}
+    assert ledger["total"]["undecodable"] == {}
     assert ledger["couriers"]["archive"]["stored"] == len(story.recorded())
 
 

@@ -35,7 +35,10 @@ class Source(Protocol):
 
 
 class Store(Protocol):
-    """The part of the storage thread that sources see; `lane` is the source's line in the ledger."""
+    """The part of the storage thread that sources see.
+
+    The ledger's lanes are devices; `deliver` finds them by itself, its `lane` names the source.
+    """
 
     def deliver(
         self, batch: ReadingBatch, on_durable: Callable[[], None] | None = None, lane: str = ""

@@ -310,12 +310,15 @@ def test_the_storage_thread_hosts_it_and_the_ledger_balances(
     storage.stop()
     subscription.close()
 
-    lane = ledger.lanes["mqtt"]
+    lane = ledger.total
     assert len(tick.readings) == 701
     assert (lane.received, lane.durable, lane.duplicate) == (703, 701, 1)
     assert lane.dropped == {"unknown point": 1}
     assert lane.undecodable == {"not JSON": 1}
-    assert lane.balanced
+    assert ledger.balanced
+    assert ledger.lanes["band-0"].undecodable == {"not JSON": 1}
+    assert ledger.lanes["band-0"].dropped == {"unknown point": 1}
+    assert ledger.sources == {"mqtt": 702, "unusable": 1}
 
 
 def secured(tmp_path: Path, user: str, password: str) -> str:

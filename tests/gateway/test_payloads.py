@@ -195,7 +195,7 @@ def test_good_points_of_a_message_are_kept_beside_unknown_and_broken_ones() -> N
 
     assert table(result) == [("band-1.heart_rate", 70.0), ("band-1.sos", 1.0), ("band-1.spo2", 97.0)]
     assert not result.dead
-    assert sorted((left.reason, left.readings) for left in result.left) == [
+    assert sorted((left.reason, left.readings) for _, left in result.left) == [
         ("not a number", 1),
         ("not a time", 1),
         ("not an entry", 1),

@@ -51,4 +51,4 @@ def test_nothing_acknowledged_is_lost_by_sigkill(tmp_path: Path, seed: int) -> N
         assert len(np.unique(values)) == len(values)
         assert acknowledged <= set(values.tolist())
         ledger = balanced(tmp_path)
-        assert ledger.lanes["mqtt"].durable == len(values)
+        assert ledger.durable == len(values)
