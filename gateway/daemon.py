@@ -80,7 +80,7 @@ class Gateway:
             watch = self._watch_as_it_was(recovery)
             self._start_carriers(watch)
             housekeeping.start()
-            ticks = self._ticks(recovery.last_tick_ns, ready)
+            ticks = self._ticks(recovery.last_tick_ns, watch.now_ns, ready)
             keep_watch(with_deadlines(ticks, watch), watch, Record(self, watch))
         finally:
             self.systemd.say("STOPPING=1")
@@ -200,10 +200,10 @@ class Gateway:
             receivers[CENTRE] = Centre(centre.url, centre.secret, centre.heartbeat_s)
         return receivers
 
-    def _ticks(self, last_ns: int, ready: Callable[[], None]) -> Iterator[Tick]:
+    def _ticks(self, last_ns: int, watched_ns: int, ready: Callable[[], None]) -> Iterator[Tick]:
         """A tick a second until stopped, and one that says so; each is committed before the next is asked."""
-        epoch: Epoch | None = self._epoch("start")
-        now_ns, watched_ns = self.clock.next_tick_ns(last_ns), 0
+        epoch: Epoch | None = self._epoch("start", watched_ns)
+        now_ns = self.clock.next_tick_ns(last_ns)
         while self.clock.wait_until(now_ns, self._stopping):
             tick = self.storage.close_tick(now_ns, epoch)
             yield tick
@@ -219,10 +219,10 @@ class Gateway:
         self._field.stop()
         now_ns = self.clock.next_tick_ns(watched_ns)
         self.clock.wait_until(now_ns, threading.Event())
-        yield self.storage.close_tick(now_ns, replace(self._epoch("stop"), watched_ns=watched_ns))
+        yield self.storage.close_tick(now_ns, self._epoch("stop", watched_ns))
 
-    def _epoch(self, reason: str) -> Epoch:
-        return Epoch(reason, self.clock.good, self.files.hash)
+    def _epoch(self, reason: str, watched_ns: int) -> Epoch:
+        return Epoch(reason, self.clock.good, self.files.hash, watched_ns)
 
 
 class Record:
