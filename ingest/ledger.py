@@ -18,6 +18,7 @@ from ingest.lanes import uncounted
 from ingest.progress import pending
 
 Reasons = dict[str, int]
+GONE = ("removed", "lost", "thinned")  # what the journal no longer holds: by age, by damage, by size
 LANES_SHOWN = 20
 LANE_HEAD = ("lane", "received", "durable", "duplicate", "dropped", "undecodable messages")
 
@@ -59,6 +60,8 @@ class Ledger:
     """All counters at one moment. `kept` readings are in the journal, `removed` ones were.
 
     sources: readings as they were handed in, by who did it.
+    notes: what else the journal counts of itself: readings lost by damage (they are among the removed),
+    thinned by policy, of conflicting values or without a time of their own; damaged files put aside.
     """
 
     lanes: Mapping[str, Lane]
@@ -66,6 +69,7 @@ class Ledger:
     kept: int
     removed: int
     sources: Mapping[str, int]
+    notes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def durable(self) -> int:
@@ -99,7 +103,7 @@ class Ledger:
             "total": asdict(self.total),
             "lanes": {name: asdict(lane) for name, lane in self.lanes.items()},
             "couriers": {name: asdict(courier) for name, courier in self.couriers.items()},
-            "journal": {"kept": self.kept, "removed": self.removed},
+            "journal": {"kept": self.kept, "removed": self.removed, **self.notes},
         }
 
     def table(self, every_lane: bool = False) -> str:
@@ -143,12 +147,15 @@ def ledger_of(connection: sqlite3.Connection) -> Ledger:
     lanes: dict[str, Lane] = {}
     couriers: dict[str, Courier] = {}
     sources: dict[str, int] = {}
+    notes: dict[str, int] = {}
     removed = 0
     for owner, name, what, reason, n in connection.execute(
         "SELECT owner, name, what, reason, n FROM counters WHERE owner != 'lanes'"
     ):
         if owner == "journal":
-            removed += n
+            removed += n if what in GONE else 0
+            if what != "removed":
+                notes[f"{what}: {reason}" if reason else what] = n
             continue
         if owner == "inbox":
             sources[name] = n
@@ -169,7 +176,7 @@ def ledger_of(connection: sqlite3.Connection) -> Ledger:
         courier = couriers.setdefault(name, Courier())
         courier.durable = durable
         courier.pending = pending(connection, name)
-    return Ledger(lanes, couriers, kept, removed, sources)
+    return Ledger(lanes, couriers, kept, removed, sources, notes)
 
 
 def _lane_row(name: str, lane: Lane) -> tuple[str, ...]:
