@@ -15,10 +15,11 @@ from config.defaults import Defaults, defaults_for
 from config.errors import SettingsError
 from config.snapshot import Keyed, State, below, prefixed, restored
 from detectors.base import BoolArray, Detector, EventDetector, IntArray, ReadingBatch, Row
+from detectors.clock import Clock, DeviceClock
 from detectors.findings import Findings, Points
 from detectors.panel import Panel, Seat
 
-EVENT_KINDS = ("limits", "fall")
+EVENT_KINDS = ("limits", "fall", "clock")
 LEVEL_KINDS = ("jump", "drift", "rhythm", "stuck")  # for quantities that have a level
 ROW_KINDS = (*LEVEL_KINDS, "silence")
 WITHOUT_LEVEL = frozenset(
@@ -60,8 +61,9 @@ class Bank:
         """The row detectors' verdicts on a settled row of that grid."""
         return [self._panels[grid].judge(row)]
 
-    def restart(self) -> None:
-        """A new epoch: no silence is counted across it."""
+    def restart(self, clock_good: bool = True) -> None:
+        """A new epoch: no silence is counted across it, and no device's clock is compared with a bad one."""
+        self._events.restart(clock_good)
         for panel in self._panels:
             panel.restart()
 
@@ -75,6 +77,10 @@ class Bank:
         self._events.restore(below("events", state))
         for panel in self._panels:
             panel.restore(below(f"rows/{panel.period_s:g}", state))
+
+    def device_clocks(self) -> list[DeviceClock]:
+        """Each device's clock as it was seen last; may be called from another thread."""
+        return self._events.device_clocks()
 
     def expected_alarms_per_day(self) -> list[tuple[str, int, float]]:
         """(rule, channels watched, false alarms a day on all of them); limits know no chance."""
@@ -173,12 +179,24 @@ class _Events:
     def points(self) -> tuple[Points, ...]:
         return tuple(self._points.values())
 
+    def device_clocks(self) -> list[DeviceClock]:
+        return [
+            clock
+            for name, detector in self._detectors.items()
+            if isinstance(detector, Clock)
+            for clock in detector.clocks(self._memories[name])
+        ]
+
     def judge(self, readings: ReadingBatch, now_ns: int) -> list[Findings]:
         verdicts = [
             detector.judge(readings, now_ns, self._memories[kind])
             for kind, detector in self._detectors.items()
         ]
         return [findings for findings in verdicts if findings is not None]
+
+    def restart(self, clock_good: bool) -> None:
+        for name, detector in self._detectors.items():
+            detector.restart(self._memories[name], clock_good)
 
     def state(self) -> State:
         return {

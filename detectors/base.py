@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from config.channels import ChannelTable
 from detectors.findings import Explanation, Findings, Points
 from ingest.readings import ReadingBatch
-from ingest.row import Row
+from ingest.row import HUGE, Row
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -21,13 +21,19 @@ TimeArray = NDArray[np.int64]
 Memory = dict[str, NDArray[Any]]
 """What a detector has learned and accumulated: arrays by name, axis 0 = its channels (or its points)."""
 
-HUGE = 1e30  # beyond this a value is garbage that was decoded as a number; nothing is learned from it
+
+def where_heard(values: FloatArray, row: Row, otherwise: float) -> FloatArray:
+    """`values` (channels,), changed in place to `otherwise` where the row was not heard."""
+    if not row.whole:
+        values[row.missing] = otherwise
+    return values
 
 
-def audible(values: FloatArray) -> BoolArray:
-    """Where a value can be used: finite and below HUGE."""
-    usable: BoolArray = np.abs(values) < HUGE
-    return usable
+def only(values: FloatArray, chosen: BoolArray) -> FloatArray:
+    """`values` (channels,), all finite, changed in place to 0 where not chosen."""
+    if np.count_nonzero(chosen) < len(chosen):
+        values *= chosen
+    return values
 
 
 __all__ = [
@@ -45,7 +51,8 @@ __all__ = [
     "ReadingBatch",
     "Row",
     "TimeArray",
-    "audible",
+    "only",
+    "where_heard",
 ]
 
 
@@ -108,6 +115,9 @@ class EventDetector(ABC):
     def over(self, numbers: IntArray) -> EventDetector:
         """The same, watching only these channels; a kind that can't be narrowed watches all the same."""
         return self
+
+    def restart(self, memory: Memory, clock_good: bool) -> None:  # noqa: B027
+        """A new epoch: forget what hangs on an unbroken reckoning of time, keep what was concluded."""
 
     @abstractmethod
     def points(self, channels: ChannelTable) -> Points:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from detectors.base import BoolArray, Detector, Explanation, FloatArray, Memory, Row, audible
+from detectors.base import BoolArray, Detector, Explanation, FloatArray, Memory, Row, only, where_heard
 from detectors.tails import LN10
 
 STRAY = 8.0  # deviations at most that one row adds: a spike is not a drift
@@ -45,16 +45,20 @@ class Drift(Detector):
             memory[f"block_{name}"] = np.zeros(channels)
         memory["pace"] = np.ones(channels)
         memory["spread"] = np.zeros(channels)
-        memory["heard"] = np.zeros(channels, dtype=bool)
+        memory["placed"] = np.zeros(channels, dtype=bool)
         return memory
 
     def score(self, row: Row, memory: Memory) -> FloatArray:
-        known = (memory["taught"] >= self.lessons) & (memory["blocks"] >= BLOCKS)
-        heard = audible(row.values)  # silence moves nothing, least of all towards calm
+        placed = memory["taught"] >= self.lessons
+        known = placed & (memory["blocks"] >= BLOCKS)
         spread = self._spread(memory)
-        strayed = np.where(heard & known, row.values - memory["level"], 0.0) / spread
-        strayed = np.minimum(np.maximum(strayed, -STRAY), STRAY)
-        counted = heard / memory["pace"]
+        moved = known if row.whole else known & row.heard  # silence moves nothing, least of all towards calm
+        strayed = row.values - memory["level"]
+        if np.count_nonzero(moved) < len(moved):
+            strayed[~moved] = 0.0
+        strayed /= spread
+        np.minimum(np.maximum(strayed, -STRAY, out=strayed), STRAY, out=strayed)
+        counted = where_heard(1.0 / memory["pace"], row, 0.0)
         shift, forgiven = strayed * counted, self.forgiven * counted
         for name, step in (("up", shift), ("down", -shift)):
             total = memory[name]
@@ -62,22 +66,29 @@ class Drift(Detector):
             total -= forgiven
             np.maximum(total, 0.0, out=total)
             np.minimum(total, self.ceiling, out=total)
-        memory["spread"], memory["heard"] = spread, heard
-        return np.where(known, np.maximum(memory["up"], memory["down"]), np.nan)
+        memory["spread"], memory["placed"] = spread, placed
+        score: FloatArray = np.maximum(memory["up"], memory["down"])
+        if np.count_nonzero(known) < len(known):
+            score[~known] = np.nan
+        return score
 
     def learn(self, row: Row, calm: BoolArray, memory: Memory) -> None:
-        pupils = calm & memory["heard"]
-        taught = memory["taught"]
+        pupils = calm if row.whole else calm & row.heard
+        taught, placed = memory["taught"], memory["placed"]
         forgetting = 1 - 0.5 ** (row.period_s / self.half_life_s)
-        rate = pupils * np.maximum(1.0 / (taught + 1.0), forgetting)
-        error = np.where(pupils, row.values - memory["level"], 0.0)
-        if taught.min() >= self.lessons:
+        rate = only(np.maximum(1.0 / (taught + 1.0), forgetting), pupils)
+        error = row.values - memory["level"]
+        if np.count_nonzero(pupils) < len(pupils):
+            error[~pupils] = 0.0
+        taught += pupils
+        if np.count_nonzero(placed) == len(placed):
             bound = STRAY * memory["spread"]
             error = np.minimum(np.maximum(error, -bound), bound)
+            placed = pupils
+        else:
+            placed = pupils & (taught >= self.lessons)  # deviations from a level that is known
         memory["level"] += rate * error
         memory["variance"] += rate * ((1.0 - rate) * error * error - memory["variance"])
-        taught += pupils
-        placed = pupils & (taught >= self.lessons)  # deviations from a level that is known
         memory["block_sum"] += error * placed
         memory["block_rows"] += placed
         block_ns = round(self.block_s * 1e9)

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from detectors import tails
-from detectors.base import BoolArray, Detector, Explanation, FloatArray, Memory, Row, audible
+from detectors.base import BoolArray, Detector, Explanation, FloatArray, Memory, Row, only, where_heard
 
 TO_DEVIATION = 1.2533  # standard deviation over mean absolute deviation, for Gaussian noise
 BOUND = 3.0  # deviations at most by which one row moves the short level, or counts for the spread
@@ -38,41 +38,47 @@ class Jump(Detector):
         memory["unheard"] = np.full(channels, 2 * BLIND_ROWS)  # rows since the last reading
         memory["raw"] = np.full(channels, np.nan)
         memory["spread"] = np.zeros(channels)
-        memory["heard"] = np.zeros(channels, dtype=bool)
+        memory["known"] = np.zeros(channels, dtype=bool)
         return memory
 
     def score(self, row: Row, memory: Memory) -> FloatArray:
-        heard = audible(row.values)
-        unheard, level = memory["unheard"], memory["level"]
-        lost = heard & (unheard > BLIND_ROWS)
-        if lost.any():
-            np.copyto(level, row.values, where=lost)
-        memory["error"] = np.where(heard, row.values - level, 0.0)
+        level, raw = memory["level"], memory["raw"]
+        lost = memory["unheard"] > BLIND_ROWS
+        if np.count_nonzero(lost):
+            np.copyto(level, row.values, where=lost & row.heard)
+        error = where_heard(row.values - level, row, 0.0)
         spread = np.maximum(memory["deviation"] * TO_DEVIATION, self.noise_floor)
         spread += np.abs(level) * PRECISION + TINY
-        known = heard & (memory["taught"] >= self.lessons)
-        before = memory["strayed"]
-        strayed = memory["error"] / spread
+        known = memory["taught"] >= self.lessons
+        before, strayed = memory["strayed"], error / spread
         both = np.maximum(np.minimum(strayed, before), -np.maximum(strayed, before))
-        memory["raw"] = np.where(known, np.maximum(both, 0.0), memory["raw"])
-        memory["strayed"] = np.where(heard, strayed, before)
-        memory["spread"], memory["heard"] = spread, heard
-        return memory["raw"]
+        np.maximum(both, 0.0, out=both)
+        if row.whole:
+            memory["strayed"] = strayed
+        else:
+            np.copyto(before, strayed, where=row.heard)
+        np.copyto(raw, both, where=known if row.whole else known & row.heard)
+        memory["error"], memory["spread"], memory["known"] = error, spread, known
+        return raw
 
     def learn(self, row: Row, calm: BoolArray, memory: Memory) -> None:
-        heard = memory["heard"]
         error, deviation, taught = memory["error"], memory["deviation"], memory["taught"]
         bound = BOUND * memory["spread"]
-        if taught.min() < self.lessons:
-            bound = np.where(taught < self.lessons, np.inf, bound)
+        known = memory["known"]
+        if np.count_nonzero(known) < len(known):
+            bound[~known] = np.inf
         step = np.minimum(np.maximum(error, -bound), bound)
         memory["level"] += step * (1 / self.level_rows)
-        pupils = calm & heard
+        pupils = calm if row.whole else calm & row.heard
         forgetting = 1 - 0.5 ** (row.period_s / self.half_life_s)
-        rate = pupils * np.maximum(1.0 / (taught + 1.0), forgetting)
+        rate = only(np.maximum(1.0 / (taught + 1.0), forgetting), pupils)
         deviation += rate * (np.abs(step) - deviation)
         taught += pupils
-        memory["unheard"] = (memory["unheard"] + 1.0) * ~heard
+        if row.whole:
+            memory["unheard"].fill(0.0)
+        else:
+            memory["unheard"] += 1.0
+            memory["unheard"][row.heard] = 0.0
 
     def surprise(self, raw: FloatArray) -> FloatArray:
         """Two independent Gaussian rows beyond `raw` on the same side: 2 Q(raw)^2."""

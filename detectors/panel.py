@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from config.channels import ChannelTable
 from config.snapshot import Keyed, State, below, prefixed, restored
-from detectors.base import BoolArray, Detector, FloatArray, IntArray, Memory, Row, audible
+from detectors.base import BoolArray, Detector, FloatArray, IntArray, Memory, Row
 from detectors.calibration import LOWEST, Calibration
 from detectors.findings import ALARM, CALM, WARNING, Explanation, Findings, Points
 
@@ -85,7 +85,7 @@ class Panel:
 
     def judge(self, row: Row) -> Findings:
         """The verdict on one settled row, whose values are in the order of `members`."""
-        heard = audible(row.values)
+        heard = row.heard
         raw = self._scores(row)
         surprise = np.minimum(raw * self._scale, self._most)
         severity = np.zeros(raw.size, dtype=np.uint8)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from detectors import tails
-from detectors.base import BoolArray, Detector, Explanation, FloatArray, Memory, Row, audible
+from detectors.base import BoolArray, Detector, Explanation, FloatArray, Memory, Row, only, where_heard
 from detectors.jump import TO_DEVIATION
 
 HOURS = 24
@@ -45,53 +45,68 @@ class Rhythm(Detector):
         memory["spread"] = np.zeros(channels)
         memory["residual"] = np.full(channels, np.nan)
         memory["raw"] = np.full(channels, np.nan)
-        memory["heard"] = np.zeros(channels, dtype=bool)
         return memory
 
     def score(self, row: Row, memory: Memory) -> FloatArray:
         hour, before, after, share = _place(self.timezone, row.end_ns, row.period_s)
-        level, taught = memory["level"], memory["taught"]
-        visits = taught[:, hour] * (row.period_s / HOUR_S)
-        expected = level[:, before] + share * (level[:, after] - level[:, before])
-        if min(taught[:, before].min(), taught[:, after].min()) == 0.0:
-            expected = np.where(taught[:, after] == 0.0, level[:, before], expected)
-            expected = np.where(taught[:, before] == 0.0, level[:, after], expected)
-        shared = SHARED_ROWS / (taught[:, hour] + SHARED_ROWS)
+        level, taught, raw = memory["level"], memory["taught"][:, hour], memory["raw"]
+        expected = self._expected(level[:, before], level[:, after], share)
+        seen_before, seen_after = memory["taught"][:, before], memory["taught"][:, after]
+        if np.count_nonzero(seen_before) < len(raw) or np.count_nonzero(seen_after) < len(raw):
+            expected = np.where(seen_after == 0.0, level[:, before], expected)
+            expected = np.where(seen_before == 0.0, level[:, after], expected)
+        shared = SHARED_ROWS / (taught + SHARED_ROWS)
         deviation = memory["deviation"][:, hour]
         deviation = deviation + shared * (memory["usual"] - deviation)
         spread = np.maximum(deviation * TO_DEVIATION, self.noise_floor) + np.abs(expected) * 1e-7 + 1e-12
-        known = taught[:, hour] >= max(HOUR_S / row.period_s, FIRST_ROWS)
-        if visits.min() < 8.0:
+        known = taught >= max(HOUR_S / row.period_s, FIRST_ROWS)
+        if float(taught.min()) * (row.period_s / HOUR_S) < 8.0:
+            visits = taught * (row.period_s / HOUR_S)
             spread *= 1.0 + 1.0 / np.maximum(visits, 1.0) ** 2
-        heard = audible(row.values)
-        memory["expected"], memory["spread"], memory["heard"] = expected, spread, heard
-        left = np.where(heard, row.values - expected, np.nan)
-        memory["residual"] = np.where(known, left, np.nan)
-        memory["raw"] = np.where(known & heard, np.abs(left) / spread, memory["raw"])
-        return memory["raw"]
+        memory["expected"], memory["spread"] = expected, spread
+        left = memory["residual"] = where_heard(row.values - expected, row, np.nan)
+        size = np.abs(left)
+        size /= spread
+        if np.count_nonzero(known) < len(known):
+            left[~known] = np.nan
+        np.copyto(raw, size, where=known if row.whole else known & row.heard)
+        return raw
 
     def learn(self, row: Row, calm: BoolArray, memory: Memory) -> None:
         hour, *_ = _place(self.timezone, row.end_ns, row.period_s)
         rows_an_hour = HOUR_S / row.period_s
         level, deviation, taught = (memory[name][:, hour] for name in ("level", "deviation", "taught"))
-        pupils = calm & memory["heard"]
-        if taught.min() == 0.0:
+        pupils = calm if row.whole else calm & row.heard
+        begun = np.count_nonzero(taught) == len(taught)
+        if not begun:
             new = taught == 0.0
             np.copyto(level, memory["expected"], where=new)
             np.copyto(deviation, memory["usual"], where=new)
         bound = BOUND * memory["spread"]
-        young = max(0.1 * rows_an_hour, FIRST_ROWS)
-        if taught.min() < young:
-            bound = np.where(taught < young, np.inf, bound)
-        error = np.where(pupils, row.values - memory["expected"], 0.0)
+        young = taught < max(0.1 * rows_an_hour, FIRST_ROWS)
+        if np.count_nonzero(young):
+            bound[young] = np.inf
+        error = row.values - memory["expected"]
+        if np.count_nonzero(pupils) < len(pupils):
+            error[~pupils] = 0.0
         step = np.minimum(np.maximum(error, -bound), bound)
-        rate = pupils / np.minimum(taught + 1.0, max(self.days * rows_an_hour, self.days))
+        rate = 1.0 / np.minimum(taught + 1.0, max(self.days * rows_an_hour, self.days))
+        only(rate, pupils)
         size = np.abs(step)
         level += rate * step
-        rate = rate * (taught > 0.0)  # the first value of an hour says nothing about how values differ
+        if not begun:
+            rate *= taught > 0.0  # the first value of an hour says nothing about how values differ
         deviation += rate * (size - deviation)
-        memory["usual"] += np.minimum(rate, 1 / (2 * HOURS * rows_an_hour)) * (size - memory["usual"])
+        usual = memory["usual"]
+        usual += np.minimum(rate, 1 / (2 * HOURS * rows_an_hour)) * (size - usual)
         taught += pupils
+
+    def _expected(self, before: FloatArray, after: FloatArray, share: float) -> FloatArray:
+        """Between the middles of two hours."""
+        expected: FloatArray = after - before
+        expected *= share
+        expected += before
+        return expected
 
     def surprise(self, raw: FloatArray) -> FloatArray:
         return tails.gaussian(raw)

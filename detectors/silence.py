@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from detectors.base import BoolArray, Detector, Explanation, FloatArray, Memory, Row, audible
+from detectors.base import BoolArray, Detector, Explanation, FloatArray, Memory, Row
 
 
 @dataclass(frozen=True)
@@ -32,29 +32,35 @@ class Silence(Detector):
             "known": np.zeros(channels, dtype=bool),  # heard at least once
             "habit_s": np.zeros(channels),  # patience that the channel has earned by its usual gaps
             "age_s": np.zeros(channels),
-            "heard": np.zeros(channels, dtype=bool),  # in the row just judged
         }
 
     def score(self, row: Row, memory: Memory) -> FloatArray:
-        since = memory["since_ns"]
-        if since.min() == 0:
+        since, known = memory["since_ns"], memory["known"]
+        if np.count_nonzero(since) < len(since):
             np.copyto(since, row.end_ns - round(row.period_s * 1e9), where=since == 0)
         memory["age_s"] = (row.end_ns - since) * 1e-9
-        heard = memory["heard"] = audible(row.values)
-        memory["known"] |= heard
-        age = np.where(heard, 0.0, memory["age_s"])
-        return np.where(memory["known"], age / self._limit(row, memory), np.nan)
+        if row.whole:
+            known.fill(True)
+            return np.zeros(len(since))
+        known |= row.heard
+        score = memory["age_s"] / self._limit(row, memory)
+        score[row.heard] = 0.0
+        if np.count_nonzero(known) < len(known):
+            score[~known] = np.nan
+        return score
 
     def learn(self, row: Row, calm: BoolArray, memory: Memory) -> None:
-        heard = memory["heard"]
-        gap = memory["age_s"] > 1.5 * row.period_s
-        memory["habit_s"] *= 0.5 ** (row.period_s / self.habit_half_life_s)
-        ended = heard & gap
-        if ended.any():
-            limit = self._limit(row, memory)
-            earned = np.minimum(1.5 * memory["age_s"], 1.5 * limit)
-            memory["habit_s"] = np.where(ended, np.maximum(memory["habit_s"], earned), memory["habit_s"])
-        np.copyto(memory["since_ns"], row.end_ns, where=heard)
+        habit_s = memory["habit_s"]
+        habit_s *= 0.5 ** (row.period_s / self.habit_half_life_s)
+        ended = memory["age_s"] > 1.5 * row.period_s  # a gap
+        if np.count_nonzero(ended):
+            ended &= row.heard
+            earned = np.minimum(1.5 * memory["age_s"], 1.5 * self._limit(row, memory))
+            np.copyto(habit_s, np.maximum(habit_s, earned), where=ended)
+        if row.whole:
+            memory["since_ns"].fill(row.end_ns)
+        else:
+            memory["since_ns"][row.heard] = row.end_ns
 
     def surprise(self, raw: FloatArray) -> FloatArray:
         return 6.0 * raw

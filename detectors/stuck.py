@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from detectors.base import BoolArray, Detector, Explanation, FloatArray, Memory, Row, audible
+from detectors.base import BoolArray, Detector, Explanation, FloatArray, Memory, Row, only
 
 PATIENCE = 1.5  # a run is strange only beyond so many times the longest that was normal
 LEAST, MOST = 0.05, 0.995  # bounds of the believed chance that a row repeats the one before
@@ -36,36 +36,40 @@ class Stuck(Detector):
         memory = {name: np.zeros(channels) for name in names.split()}
         memory["last"] = np.full(channels, np.nan)
         memory["raw"] = np.full(channels, np.nan)
-        memory["heard"] = np.zeros(channels, dtype=bool)
         return memory
 
     def score(self, row: Row, memory: Memory) -> FloatArray:
-        heard = audible(row.values)
         same = np.abs(row.values - memory["last"]) <= np.multiply(self.resolution, 0.25)
-        run = memory["run"]
-        memory["before"], memory["heard"] = run, heard
-        memory["run"] = np.where(heard, (run + 1.0) * same, run)
+        before, raw = memory["run"], memory["raw"]
+        run = (before + 1.0) * same
+        if not row.whole:
+            np.copyto(run, before, where=row.missing)
+        memory["before"], memory["run"] = before, run
         known = (memory["changes"] >= self.lessons) & (memory["taught_s"] >= self.lessons_s)
-        beyond = np.maximum(memory["run"] - PATIENCE * memory["longest"], 0.0)
-        cost = -np.log10(np.minimum(np.maximum(memory["repeats"], LEAST), MOST))
-        moving = row.values != self.resting
-        memory["raw"] = np.where(heard & known, beyond * cost * moving, memory["raw"])
-        return memory["raw"]
+        beyond = np.maximum(run - PATIENCE * memory["longest"], 0.0)
+        (long,) = beyond.nonzero()
+        if len(long):
+            cost = -np.log10(np.minimum(np.maximum(memory["repeats"][long], LEAST), MOST))
+            beyond[long] *= cost * (row.values[long] != self.resting)
+        np.copyto(raw, beyond, where=known if row.whole else known & row.heard)
+        return raw
 
     def learn(self, row: Row, calm: BoolArray, memory: Memory) -> None:
-        heard = memory["heard"]
-        changed = heard & (memory["run"] == 0.0)
-        moving = memory["last"] != self.resting
-        pupils = heard & calm & moving
-        memory["longest"] *= 0.5 ** (row.period_s / self.habit_half_life_s)
-        ended = np.where(changed & pupils, memory["before"], 0.0)
-        np.maximum(memory["longest"], ended, out=memory["longest"])
+        changed = memory["run"] == 0.0
+        pupils = calm & (memory["last"] != self.resting)
+        if not row.whole:
+            changed &= row.heard
+            pupils &= row.heard
+        longest, repeats = memory["longest"], memory["repeats"]
+        longest *= 0.5 ** (row.period_s / self.habit_half_life_s)
+        if np.count_nonzero(changed):
+            np.maximum(longest, memory["before"] * (changed & pupils), out=longest)
         taught_rows = memory["taught_s"] * (1 / row.period_s)
-        rate = pupils / np.minimum(taught_rows + 1.0, MEMORY_ROWS)
-        memory["repeats"] += rate * (heard & ~changed) - rate * memory["repeats"]
-        memory["taught_s"] += heard * row.period_s
+        rate = only(1.0 / np.minimum(taught_rows + 1.0, MEMORY_ROWS), pupils)
+        repeats += rate * (row.heard & ~changed) - rate * repeats
+        memory["taught_s"] += row.period_s if row.whole else row.heard * row.period_s
         memory["changes"] += changed
-        memory["last"] = np.where(heard, row.values, memory["last"])
+        np.copyto(memory["last"], row.values, where=True if row.whole else row.heard)
 
     def surprise(self, raw: FloatArray) -> FloatArray:
         return raw

@@ -1,12 +1,15 @@
 """Row: one step of the even grid of a period; a value per channel, NaN where nothing was read."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+HUGE = 1e30  # beyond this a value is garbage that was decoded as a number; nothing is learned from it
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Row:
     """One settled step of a grid, or one input row of `watchline score`.
 
@@ -16,3 +19,19 @@ class Row:
     values: NDArray[np.float64]
     end_ns: int
     period_s: float
+
+    @cached_property
+    def heard(self) -> NDArray[np.bool_]:
+        """(channels,) where a value can be used: finite and below HUGE."""
+        heard: NDArray[np.bool_] = np.abs(self.values) < HUGE
+        return heard
+
+    @cached_property
+    def whole(self) -> bool:
+        """Every channel was heard."""
+        return int(np.count_nonzero(self.heard)) == len(self.values)
+
+    @cached_property
+    def missing(self) -> NDArray[np.bool_]:
+        """(channels,) where it was not."""
+        return ~self.heard

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from detectors import tails
-from detectors.base import BoolArray, Detector, Explanation, FloatArray, Memory, Row, audible
+from detectors.base import BoolArray, Detector, Explanation, FloatArray, Memory, Row
 
 TO_DEVIATION = 1.2533  # standard deviation over mean absolute deviation, for Gaussian noise
 
@@ -33,7 +33,7 @@ class Seep(Detector):
         return memory | {name: np.full(channels, np.nan) for name in ("lowest", "raw")}
 
     def score(self, row: Row, memory: Memory) -> FloatArray:
-        values = np.where(audible(row.values), row.values, np.nan)
+        values = np.where(row.heard, row.values, np.nan)
         memory["lowest"] = np.fmin(memory["lowest"], values)
         if self._ends_stretch(row):
             judged = np.isfinite(values) & (memory["taught"] >= self.lessons)  # silence calms nobody

@@ -1,0 +1,202 @@
+"""Clock: a device whose own clock is wrong; seen by its times, which disagree with ours, and keep doing so."""
+
+from copy import copy
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from config.channels import ChannelTable
+from detectors.base import BoolArray, EventDetector, FloatArray, IntArray, Memory, Points, ReadingBatch
+from detectors.findings import ALARM, CALM, Explanation, Findings
+
+SECOND_NS = 1_000_000_000
+RULE = "clock"
+SURPRISE = 7.0  # -log10 p at the threshold: what an alarm is worth on the scale of all detectors
+NO_WINDOW = np.iinfo(np.int64).min
+
+
+class DeviceClock(NamedTuple):
+    """A device's clock as it was seen last."""
+
+    device: str
+    offset_s: float  # + is ahead of ours
+    wrong: bool
+
+
+@dataclass(frozen=True)
+class Clock(EventDetector):
+    """A device's clock that stays ahead by `ahead_s`, or behind by `behind_s` and two of its periods.
+
+    The offset of a window is that of its least delayed reading (the minimum filter of network time protocols:
+    RFC 5905, section 10), since waiting only ever adds: a device cannot be heard before it measured. Ahead is
+    therefore proof. Behind may also be a backlog, whose delay shrinks while it drains: it counts only while
+    windows agree within `agreed_s` or `agreed_share`. Both must last `lasts_s` and `windows` windows.
+    A device is a channel's name without its last part. Nothing is said while our own clock is not known to be
+    good, and what was gathered is forgotten when stream time starts anew.
+    """
+
+    ahead_s: float = 60.0  # of less, nothing is judged wrongly (D)
+    behind_s: float = 60.0  # beside two periods: who measures, waits a period and sends is not wrong (D)
+    window_s: float = 60.0  # one estimate a window (D)
+    lasts_s: float = 600.0  # how long an offset must stay (D)
+    windows: int = 3  # and in how many windows that heard the device (D)
+    agreed_s: float = 5.0  # jitter of a link (D)
+    agreed_share: float = 0.05  # of the offset; a backlog drains faster (D)
+    off_delay_s: float = 300.0  # of right time, before it is over (D)
+
+    only: IntArray | None = field(default=None, init=False, repr=False, compare=False)
+    site: "_Devices | None" = field(default=None, init=False, repr=False, compare=False)
+
+    def over(self, numbers: IntArray) -> "Clock":
+        """The same, for the devices of these channels; each is told under its first channel among them."""
+        narrowed = copy(self)
+        object.__setattr__(narrowed, "only", np.asarray(numbers, dtype=np.int32))
+        object.__setattr__(narrowed, "site", None)
+        return narrowed
+
+    def points(self, channels: ChannelTable) -> Points:
+        """One point a device; from now on this site is watched."""
+        return self._bound(channels).points
+
+    def fresh_memory(self, channels: ChannelTable) -> Memory:
+        size = len(self._bound(channels).points)
+        return {
+            "trusted": np.ones(size, dtype=bool),  # our own clock is good
+            "window": np.full(size, NO_WINDOW),  # the number of the window being gathered
+            "least_s": np.full(size, np.inf),  # its least delay so far
+            "offset_s": np.full(size, np.nan),  # of the last window that heard the device; + is ahead
+            "since_ns": np.zeros(size, dtype=np.int64),  # when the offset began that lasts until now
+            "agreed": np.zeros(size, dtype=np.int32),  # windows in a row that agree on it; 0: it is right
+            "wrong": np.zeros(size, dtype=bool),
+        }
+
+    def restart(self, memory: Memory, clock_good: bool) -> None:
+        """Stream time starts anew: delays across it mean nothing; what was concluded stays."""
+        memory["trusted"][:] = clock_good
+        memory["window"][:] = NO_WINDOW
+        memory["least_s"][:] = np.inf
+        memory["agreed"][:] = 0
+
+    def judge(self, readings: ReadingBatch, now_ns: int, memory: Memory) -> Findings | None:
+        if self.site is None:
+            raise RuntimeError("points(channels) must be called before judge: it says which site this is")
+        trusted = memory["trusted"]
+        if not len(trusted) or not trusted[0] or not len(readings):
+            return None
+        number = round(now_ns // (self.window_s * SECOND_NS))
+        window = memory["window"]
+        findings = None
+        if window[0] != number:
+            if window[0] != NO_WINDOW:
+                findings = self._conclude(now_ns, memory)
+            window[:] = number
+            memory["least_s"][:] = np.inf
+        device = self.site.of[readings.channel]
+        delay_s = (now_ns - readings.time_ns) * 1e-9
+        least = memory["least_s"]
+        if not self.site.whole:
+            device, delay_s = device[device >= 0], delay_s[device >= 0]
+        np.minimum.at(least, device, delay_s)
+        return findings
+
+    def clocks(self, memory: Memory) -> list[DeviceClock]:
+        """Every device that was heard; may be called from another thread."""
+        if self.site is None:
+            return []
+        offset, wrong = memory["offset_s"], memory["wrong"]
+        return [
+            DeviceClock(self.site.names[n], float(offset[n]), bool(wrong[n]))
+            for n in np.flatnonzero(np.isfinite(offset)).tolist()
+        ]
+
+    def _conclude(self, now_ns: int, memory: Memory) -> Findings | None:
+        """The window that has ended, for the devices that were heard in it."""
+        assert self.site is not None
+        least, before = memory["least_s"], memory["offset_s"].copy()
+        heard = np.isfinite(least)
+        if not heard.any():
+            return None
+        offset = np.where(heard, -least, before)
+        ahead, behind = offset >= self.ahead_s, offset <= -self.site.behind_s(self.behind_s)
+        reach = np.maximum(self.agreed_s, self.agreed_share * np.abs(offset))
+        agrees = ahead & (before >= self.ahead_s) | behind & (np.abs(offset - before) <= reach)
+        agrees &= memory["agreed"] > 0
+        astray = ahead | behind
+        memory["since_ns"] = np.where(heard & ~agrees, now_ns, memory["since_ns"])
+        agreed = np.where(agrees, memory["agreed"] + 1, astray)
+        memory["agreed"] = np.where(heard, agreed, memory["agreed"]).astype(np.int32)
+        memory["offset_s"] = offset
+        lasted = now_ns - memory["since_ns"] >= self.lasts_s * SECOND_NS
+        found = astray & lasted & (memory["agreed"] >= self.windows)
+        stays = memory["wrong"] & (np.abs(offset) >= 0.5 * self.site.limit(self, offset))
+        memory["wrong"] = wrong = np.where(heard, found | stays, memory["wrong"])
+        return self.site.findings(self, wrong, heard, offset, now_ns)
+
+    def _bound(self, channels: ChannelTable) -> "_Devices":
+        if self.site is None or self.site.channels is not channels:
+            object.__setattr__(self, "site", _Devices(channels, self.only, self.off_delay_s))
+        assert self.site is not None
+        return self.site
+
+
+class _Devices:
+    """The devices of a table, in the order of their first channels."""
+
+    def __init__(self, channels: ChannelTable, only: IntArray | None, off_delay_s: float) -> None:
+        self.channels = channels
+        self.of = np.full(len(channels), -1, dtype=np.int64)  # each channel's device
+        wanted = range(len(channels)) if only is None else np.sort(only).tolist()
+        place: dict[str, int] = {}
+        carrier: list[int] = []
+        for number in wanted:
+            name = channels.ids[number].rpartition(".")[0] or channels.ids[number]
+            if name not in place:
+                place[name] = len(place)
+                carrier.append(number)
+            self.of[number] = place[name]
+        self.names = tuple(place)
+        size = len(place)
+        period = np.full(size, np.inf)
+        listed = self.of >= 0
+        self.whole = bool(listed.all())
+        np.minimum.at(period, self.of[listed], channels.period_s[listed])
+        self.two_periods_s: FloatArray = 2.0 * period
+        self.points = Points(
+            rule=(RULE,) * size,
+            channel=np.array(carrier, dtype=np.int32),
+            kind=("sensor_fault:clock_skew",) * size,
+            on_delay_s=np.zeros(size),
+            off_delay_s=np.full(size, off_delay_s),
+            on_samples=np.ones(size, dtype=np.int32),
+            latching=np.zeros(size, dtype=bool),
+        )
+
+    def behind_s(self, least_s: float) -> FloatArray:
+        return least_s + self.two_periods_s
+
+    def limit(self, clock: Clock, offset_s: FloatArray) -> FloatArray:
+        """The offset (devices,) from which a clock counts as wrong, in its direction."""
+        limit: FloatArray = np.where(offset_s > 0, clock.ahead_s, self.behind_s(clock.behind_s))
+        return limit
+
+    def findings(
+        self, clock: Clock, wrong: BoolArray, heard: BoolArray, offset_s: FloatArray, now_ns: int
+    ) -> Findings:
+        def explain(point: int) -> Explanation:
+            off_s, number = float(offset_s[point]), int(self.points.channel[point])
+            side, sign = ("ahead of", 1) if off_s > 0 else ("behind", -1)
+            if self.channels.is_wristband[number]:
+                return Explanation(f"The clock of the band stays {side} the gateway's", sign)
+            return Explanation(
+                f"The clock of {self.names[point]} stays {abs(off_s):.0f} s {side} the gateway's",
+                sign,
+                numbers={"offset_s": round(off_s, 1)},
+            )
+
+        limit = self.limit(clock, offset_s)
+        surprise = np.minimum(SURPRISE * np.abs(offset_s) / limit, 300.0)
+        score = np.where(wrong, surprise / (surprise + 5.0), np.where(np.isfinite(offset_s), 0.0, np.nan))
+        severity = np.where(wrong, ALARM, CALM).astype(np.uint8)
+        event_ns = np.full(len(wrong), now_ns, dtype=np.int64)
+        return Findings(self.points, score, severity, heard, event_ns, explain)
