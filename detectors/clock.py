@@ -1,4 +1,4 @@
-"""Clock: a device whose own clock is wrong; seen by its times, which disagree with ours, and keep doing so."""
+"""Clock: a device whose own clock is wrong; its times disagree with ours, and keep doing so."""
 
 from copy import copy
 from dataclasses import dataclass, field

@@ -41,7 +41,7 @@ class Watch:
         self.now_ns = tick.now_ns
         if tick.epoch is not None:
             self.window.restart()
-            self.bank.restart()
+            self.bank.restart(tick.epoch.clock_good)
         around = self.surroundings
         around.now_ns = tick.now_ns
         findings = []
