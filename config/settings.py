@@ -205,6 +205,13 @@ class Archive(Settings):
     """Parquet files of all readings, with the facts that a replay needs."""
 
     folder: FilePath = Field(description="where the files go")
+    keep_s: Annotated[Seconds, Field(ge=86400)] | None = Field(
+        default=None, description="how long they are kept, at least a day; without it, for good"
+    )
+    keep_bytes: Annotated[int, Field(ge=1 << 20)] | None = Field(
+        default=None,
+        description="how large the folder may grow; then the oldest files go; without it, no limit",
+    )
 
 
 class Centre(Settings):

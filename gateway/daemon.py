@@ -86,8 +86,7 @@ class Gateway:
             self.systemd.say("STOPPING=1")
             self._field.stop()
             housekeeping.stop()
-            for carrier in self._carriers:
-                carrier.stop()
+            self._stop_carriers()
             self.storage.stop()
             for subscription in self._subscriptions:
                 subscription.close()
@@ -159,6 +158,14 @@ class Gateway:
         for carrier in self._carriers:
             carrier.start()
 
+    def _stop_carriers(self) -> None:
+        """All at once: a receiver that does not answer holds up itself alone."""
+        ends = [threading.Thread(target=carrier.stop) for carrier in self._carriers]
+        for end in ends:
+            end.start()
+        for end in ends:
+            end.join()
+
     def _housekeeping(self) -> "Housekeeping":
         from gateway.housekeeping import Housekeeping
         from ingest.ledger import read_ledger
@@ -172,24 +179,23 @@ class Gateway:
     def _far_stores(self) -> list["Carrier"]:
         stores: list[Carrier] = []
         if (influx := self.settings.influxdb) is not None:
-            from ingest.influx import Influx
+            from ingest.influx import buckets
 
-            stores.append(
-                Influx(
-                    influx.url,
-                    influx.bucket,
-                    influx.token.reveal() if influx.token else "",
-                    influx.org,
-                    influx.wristband_bucket or "",
-                    influx.wristband_token.reveal() if influx.wristband_token else "",
-                    influx.timeout_s,
-                    influx.batch,
-                )
+            stores += buckets(
+                influx.url,
+                influx.bucket,
+                influx.token.reveal() if influx.token else "",
+                influx.org,
+                influx.wristband_bucket or "",
+                influx.wristband_token.reveal() if influx.wristband_token else "",
+                influx.timeout_s,
+                influx.batch,
             )
         if (archive := self.settings.archive) is not None:
             from ingest.archive import Archive
 
-            stores.append(Archive(archive.folder, self.clock.now_ns))
+            keep_ns = None if archive.keep_s is None else int(archive.keep_s * SECOND_NS)
+            stores.append(Archive(archive.folder, self.clock.now_ns, keep_ns, archive.keep_bytes))
         return stores
 
     def _receivers(self) -> dict[str, "Notifier"]:

@@ -2,12 +2,13 @@
 
 A file is a pure function of the journal's ticks from one id on, and so is its name: after a crash the
 same hour is written again over itself, and nothing is lost or doubled. `facts.jsonl` beside the files
-holds commands and epochs, one JSON object a line.
+holds commands and epochs, one JSON object a line. Once a day is over its hours are merged into one file.
 """
 
 import logging
 import os
 import sqlite3
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -20,40 +21,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.errors import DeliveryFailed
-from ingest.courier import Place, Trip
-from ingest.inbox import timely
+from ingest.compaction import Stopped, merge, mergeable
+from ingest.courier import Gap, Place, Trip
+from ingest.fetch import DAMAGED, fetched
 from ingest.journal import Listed, StoredTick, commands_of, listed, stored_arrivals, stored_ticks
 from ingest.parquet import CHANNELS_A_GROUP, ROWS_A_GROUP, Recording, sync
+from ingest.progress import read_progress
 from ingest.readings import CONFLICT, ReadingBatch
+from ingest.shelf import FACTS, HOUR_NS, About, hour_name, leftovers, volumes
 from ingest.ticks import SECOND_NS
 
 log = logging.getLogger(__name__)
 
-HOUR_NS = 3600 * SECOND_NS
 GRACE_NS = 5 * SECOND_NS  # an hour is over when stream time is this far behind its end
 READINGS_AT_ONCE = 1_000_000  # held in memory while an hour is sorted: some 100 MB
-FACTS = "facts.jsonl"
+STOP_READINGS = 2_000_000  # an hour that is larger waits in the journal at a stop, which is to take seconds
 
 
 @dataclass
 class Archive:
-    """`now_ns` tells stream time; an hour is written once it is over, and what there is of it at a stop."""
+    """`now_ns` tells stream time; an hour is written once it is over, and what there is of it at a stop.
+
+    keep_ns, keep_bytes: the oldest files go beyond this age and size; None: they stay for good.
+    """
 
     folder: Path
     now_ns: Callable[[], int]
+    keep_ns: int | None = None
+    keep_bytes: int | None = None
     name: str = "archive"
-    _clean: bool = field(default=False, repr=False)
+    fresh_first: bool = False
+    stop_s: float = 10.0
+    _tidied: int = field(default=-1, repr=False)  # the hour in which the folder was last looked after
 
-    def carry(self, connection: sqlite3.Connection, after: Place, stopping: bool) -> Trip | None:
+    def carry(self, connection: sqlite3.Connection, gap: Gap, stop: threading.Event) -> Trip | None:
         """The ticks of one hour; None while it is not over."""
-        ticks = self._hour(connection, after, stopping)
-        if not ticks:
-            return None
-        trip = Trip(Place(ticks[-1].id, ticks[-1].upto_arrival))
+        ticks = self._hour(connection, gap.after, stop.is_set())
         try:
-            self._prepare()
-            stored = self._write_hour(connection, ticks, trip.dead)
+            if not ticks:
+                self._tidy(connection, stop)
+                return None
+            self._clear()
+            trip = Trip(Place(ticks[-1].id, ticks[-1].upto_arrival))
+            ending = stop.is_set()  # then it is little, and finished
+            stored = self._write_hour(connection, ticks, trip.dead, lambda: stop.is_set() and not ending)
             self._write_facts(connection, ticks)
+        except Stopped:
+            return None
         except OSError as error:
             reason = f"{self.folder}: cannot be written: {error.strerror or error}"
             raise DeliveryFailed(f"{reason}; make room or correct its rights") from error
@@ -64,35 +78,85 @@ class Archive:
         ticks: list[StoredTick] = []
         for tick in stored_ticks(connection, after.tick):
             if ticks and (tick.now_ns <= ticks[-1].now_ns or _hour_of(tick) != _hour_of(ticks[0])):
-                return ticks
+                break
             ticks.append(tick)
-        if ticks and (stopping or self.now_ns() >= (_hour_of(ticks[0]) + 1) * HOUR_NS + GRACE_NS):
-            return ticks
-        return []
+        else:
+            over = ticks and self.now_ns() >= (_hour_of(ticks[0]) + 1) * HOUR_NS + GRACE_NS
+            if not over and not stopping:
+                return []
+        if stopping and sum(tick.readings for tick in ticks) > STOP_READINGS:
+            return []
+        return ticks
 
-    def _prepare(self) -> None:
-        """The folder, without what an earlier life left half written."""
-        if not self._clean:
+    def _clear(self) -> None:
+        """The folder, once in a life without what an earlier one left half done."""
+        if self._tidied < 0:
             self.folder.mkdir(parents=True, exist_ok=True)
             for part in self.folder.glob("readings-*.parquet.part"):
                 part.unlink()
-            self._clean = True
+            for hour in leftovers(self.folder):
+                hour.unlink()
+            self._tidied = 0
 
-    def _write_hour(self, connection: sqlite3.Connection, ticks: list[StoredTick], dead: Counter[str]) -> int:
+    def _tidy(self, connection: sqlite3.Connection, stop: threading.Event) -> None:
+        """Once an hour: merge the days that are over, and let the oldest files go."""
+        hour = self.now_ns() // HOUR_NS
+        if stop.is_set() or hour == self._tidied:
+            return
+        self._clear()
+        self._merge_days(connection, stop)
+        self._let_go()
+        self._tidied = hour
+
+    def _merge_days(self, connection: sqlite3.Connection, stop: threading.Event) -> None:
+        from pyarrow import ArrowException
+
+        progress = read_progress(connection, self.name)  # what is durable, not what we think
+        carried = 0 if progress is None else progress.cursor.tick
+        for hours in list(mergeable(volumes(self.folder), carried, self.now_ns())):
+            try:
+                merge(hours, stop.is_set)
+            except ArrowException as error:
+                log.error("%s: a day cannot be merged, its hours stay: %s", hours[0].path, error)
+
+    def _let_go(self) -> None:
+        """Delete what is older than it is to be kept, and the oldest while all is larger than it may be."""
+        known = volumes(self.folder)
+        sizes = [volume.path.stat().st_size for volume in known]
+        total = sum(sizes)
+        for volume, size in zip(known, sizes):
+            old = self.keep_ns is not None and volume.end_ns < self.now_ns() - self.keep_ns
+            large = self.keep_bytes is not None and total > self.keep_bytes
+            if not (old or large):
+                return
+            volume.path.unlink()
+            total -= size
+            log.info("%s: deleted, %s", volume.path, "too old" if old else "the archive is too large")
+
+    def _write_hour(
+        self,
+        connection: sqlite3.Connection,
+        ticks: list[StoredTick],
+        dead: Counter[str],
+        give_up: Callable[[], bool],
+    ) -> int:
         """Sorted by channel text and time; a large hour is read several times, some channels each."""
         known = listed(connection)
         rank = np.argsort(np.argsort(np.array(known.id)))  # a channel's place in the order of their texts
         sizes, damaged = _sizes(connection, ticks, len(known.id))
         if damaged:
-            dead["damaged in the journal"] += damaged
+            dead[DAMAGED] += damaged
         if not sizes.sum():
             return 0
-        about = msgspec.json.encode({"first_tick": ticks[0].id, "last_tick": ticks[-1].id})
-        with Recording(self.folder / file_name(ticks[0]), about) as recording:
+        about = msgspec.json.encode(About(ticks[0].id, ticks[-1].id))
+        path = self.folder / hour_name(ticks[0].id, ticks[0].now_ns)
+        with Recording(path, about) as recording:
             for chosen in _portions(sizes, rank):
                 readings = _gathered(connection, ticks, known, chosen)
                 order = np.lexsort((readings.flags & CONFLICT, readings.time_ns, rank[readings.channel]))
                 for group in _groups(readings.where(order)):
+                    if give_up():
+                        raise Stopped
                     recording.write(group, known.id)
             return recording.rows
 
@@ -116,12 +180,6 @@ class Archive:
                 os.fsync(out.fileno())
             if new:
                 sync(self.folder)
-
-
-def file_name(first: StoredTick) -> str:
-    """Names sort in the order of ticks, also where the clock was set back."""
-    hour = datetime.fromtimestamp(_hour_of(first) * 3600, UTC)
-    return f"readings-{first.id:012d}-{hour:%Y%m%dT%H}Z.parquet"
 
 
 def _facts_of(connection: sqlite3.Connection, tick: StoredTick) -> Iterator[dict[str, Any]]:
@@ -149,20 +207,13 @@ def _hour_of(tick: StoredTick) -> int:
     return tick.now_ns // HOUR_NS
 
 
-def _batches(
-    connection: sqlite3.Connection, ticks: list[StoredTick]
-) -> Iterator[tuple[StoredTick, int, ReadingBatch | None]]:
-    for tick in ticks:
-        for _, _, count, readings in stored_arrivals(connection, tick.after_arrival, tick.upto_arrival):
-            yield tick, count, readings
-
-
 def _sizes(
     connection: sqlite3.Connection, ticks: list[StoredTick], channels: int
 ) -> tuple[NDArray[np.int64], int]:
     """Readings per journal number (channels,), and how many lie in damaged blobs."""
     sizes, damaged = np.zeros(channels, dtype=np.int64), 0
-    for _, count, readings in _batches(connection, ticks):
+    rows = stored_arrivals(connection, ticks[0].after_arrival, ticks[-1].upto_arrival)
+    for _, _, count, readings in rows:
         if readings is None:
             damaged += count
         else:
@@ -184,13 +235,8 @@ def _gathered(
     connection: sqlite3.Connection, ticks: list[StoredTick], known: Listed, chosen: NDArray[np.bool_]
 ) -> ReadingBatch:
     """The chosen channels' readings of the ticks, each with its tick as arrival."""
-    everything = bool(chosen.all())
-    parts = []
-    for tick, _, readings in _batches(connection, ticks):
-        if readings is not None:
-            part = readings if everything else readings.where(chosen[readings.channel])
-            parts.append(timely(part, tick.now_ns, known.period_s, tick.clock_good))
-    return ReadingBatch.joined(parts)
+    wanted = None if chosen.all() else chosen
+    return ReadingBatch.joined(list(fetched(connection, ticks, known, READINGS_AT_ONCE, Counter(), wanted)))
 
 
 def _groups(readings: ReadingBatch) -> Iterator[ReadingBatch]:

@@ -1,7 +1,8 @@
 """Courier: carries what was committed to a far place, keeps trying, and never forgets how far it came.
 
-Each courier has its own cursor and thread, reads through its own read-only connection, and hands its
-cursor back to the storage thread together with the counts of what became of the readings.
+Each courier has its own place in the journal and its own thread, reads through its own read-only
+connection, and hands its progress back to the storage thread together with the counts of what became of
+the readings. Carrying twice does no harm, so that progress may lag behind the deed but never run ahead.
 """
 
 import contextlib
@@ -17,8 +18,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from config.errors import DeliveryFailed
-from ingest import journal
+from ingest import journal, progress
+from ingest.progress import Gap, Place, Progress
 from ingest.storage import Storage, StorageFailed
+
+__all__ = ["Carrier", "Courier", "Gap", "Place", "Trip", "retire"]
 
 log = logging.getLogger(__name__)
 
@@ -26,16 +30,12 @@ FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
 REFUSED_WAIT_S = 30.0  # a wrong token or bucket: someone has to change a setting
 LONGEST_WISH_S = 600.0  # a receiver's Retry-After is believed up to here
-STOP_S = 10.0  # what may still be carried at a stop
 LOOK_S = 5.0  # between looks for work when nobody wakes us
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """How far a courier came: the last tick carried, and the last arrival in it."""
-
-    tick: int
-    arrival: int
+BACKLOG_TICKS = 300  # so many ticks behind, or
+BACKLOG_READINGS = 20_000  # so many readings, and live ones go first
+FRESH_TICKS = 2  # where live begins
+MOST_SPANS = 1_000  # carried ahead of the cursor; a target that comes and goes makes a new one each time
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,34 @@ class Trip:
 
 
 class Carrier(Protocol):
-    """The far side: `carry` takes the next ticks behind a place there, or raises DeliveryFailed.
+    """The far side of one target: `carry` takes the first ticks of a gap there, or raises DeliveryFailed.
 
     It may be asked to carry the same ticks again, and must then not double them. None: nothing to do yet.
+    `stop` is set when we are to end; what takes long looks at it.
     """
 
     name: str
+    fresh_first: bool  # the order of ticks means nothing there: live readings may go before a backlog
+    stop_s: float  # how long a stop may take
 
-    def carry(self, connection: sqlite3.Connection, after: Place, stopping: bool) -> Trip | None: ...
+    def carry(self, connection: sqlite3.Connection, gap: Gap, stop: threading.Event) -> Trip | None: ...
+
+
+class Breaker:
+    """Keeps us from knocking all the time where nobody opens: the pauses grow with each failure in a row."""
+
+    def __init__(self) -> None:
+        self._wait_s = FIRST_WAIT_S
+
+    def pause_s(self, failure: DeliveryFailed) -> float:
+        """How long to leave it alone after one more failure."""
+        least_s = (REFUSED_WAIT_S if failure.permanent else self._wait_s) * random.uniform(0.7, 1.3)
+        self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
+        return max(min(failure.retry_after_s or 0.0, LONGEST_WISH_S), least_s)
+
+    def close(self) -> None:
+        """It works again."""
+        self._wait_s = FIRST_WAIT_S
 
 
 class Courier:
@@ -68,62 +88,92 @@ class Courier:
         self.trouble = ""
         self._storage = storage
         self._carrier = carrier
+        self._breaker = Breaker()
         self._news = storage.subscribe()
         self._stop = threading.Event()
-        self._lock = threading.Lock()  # the storage thread corrects our place
-        self._moved: Future[Place] | None = None
+        self._left_behind = False
+        self._lock = threading.Lock()  # the storage thread corrects our progress
+        self._moved: Future[Progress] | None = None
         self._thread = threading.Thread(target=self._run, name=f"courier {carrier.name}", daemon=True)
 
     def start(self) -> None:
-        self._place = self._storage.submit(lambda connection: _registered(connection, self.name)).result()
+        name = self.name
+        self._progress = self._storage.submit(lambda connection: progress.register(connection, name)).result()
         self._thread.start()
 
     def stop(self) -> None:
-        """Carry on for at most 10 s while it works; what was not carried waits in the journal."""
+        """Carry the newest readings if that works at once, then end; the rest waits in the journal.
+
+        A target that does not answer is not waited for: what it was given is carried again.
+        """
+        self.ask_to_stop()
+        self._thread.join(self._carrier.stop_s)
+        if self._thread.is_alive():
+            self._left_behind = True
+            log.info("%s does not answer; what it was given is carried again at the next start", self.name)
+
+    def ask_to_stop(self) -> None:
+        """Begin to end, without waiting for it."""
         self._stop.set()
         self._news.set()
-        self._thread.join()
 
     def _run(self) -> None:
         try:
             with contextlib.closing(self._storage.reader()) as connection:
                 while not self._stop.is_set():
                     self._news.clear()
-                    if not self._trip(connection):
+                    if not self._turn(connection):
                         self._news.wait(LOOK_S)
-                end_s = time.monotonic() + STOP_S
-                while self._trip(connection) and time.monotonic() < end_s:
-                    pass
+                if not self.trouble:
+                    self._last_turns(connection)
             if self._moved is not None:
                 self._storage.submit(lambda connection: None).result()  # takes the lazy ones along
                 self._moved.result()
         except StorageFailed as error:
             self.trouble = str(error)
         except Exception:
-            self.trouble = "stopped by a bug; see the log"
-            log.exception("courier %s", self.name)
+            if not self._left_behind:  # else there is nothing left to hand anything back to
+                self.trouble = "stopped by a bug; see the log"
+                log.exception("courier %s", self.name)
 
-    def _trip(self, connection: sqlite3.Connection) -> bool:
-        """Carry the next ticks, trying until it works or we are stopped; False when there were none."""
-        wait_s = FIRST_WAIT_S
-        while True:
-            start = self._place
-            try:
-                trip = self._carrier.carry(connection, start, self._stop.is_set())
-                break
-            except DeliveryFailed as failure:
-                self._tell(failure)
-                wished_s = min(failure.retry_after_s or 0.0, LONGEST_WISH_S)
-                least_s = REFUSED_WAIT_S if failure.permanent else wait_s
-                if self._stop.wait(max(wished_s, least_s * random.uniform(0.7, 1.3))):
-                    return False
-                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+    def _turn(self, connection: sqlite3.Connection) -> bool:
+        """Carry something, or leave a target alone that failed; False when there is nothing to do."""
+        try:
+            return any(self._carry(connection, gap) for gap in self._gaps(connection))
+        except DeliveryFailed as failure:
+            self._tell(failure)
+            self._stop.wait(self._breaker.pause_s(failure))
+            return True
+
+    def _last_turns(self, connection: sqlite3.Connection) -> None:
+        """What has just arrived goes along, as far as half of the time reaches."""
+        end_s = time.monotonic() + self._carrier.stop_s / 2
+        try:
+            while time.monotonic() < end_s and self._carry(connection, self._gaps(connection)[0]):
+                pass
+        except DeliveryFailed as failure:
+            self._tell(failure)
+
+    def _gaps(self, connection: sqlite3.Connection) -> list[Gap]:
+        """What is to be carried, in the order of its turn: live readings, then the oldest."""
+        with self._lock:
+            gaps = self._progress.gaps()
+        if not self._carrier.fresh_first:
+            return gaps[:1]
+        live = gaps.pop()
+        start = None if len(gaps) >= MOST_SPANS else _live_start(connection, live.after)
+        return [live, *gaps] if start is None else [Gap(start), *gaps, Gap(live.after, start)]
+
+    def _carry(self, connection: sqlite3.Connection, gap: Gap) -> bool:
+        """One trip; False when there is nothing in the gap."""
+        trip = self._carrier.carry(connection, gap, self._stop)
+        if trip is None:
+            return False
+        self._breaker.close()
         if self.trouble:
             log.warning("%s takes readings again", self.name)
             self.trouble = ""
-        if trip is None:
-            return False
-        self._move(start, trip)
+        self._move(gap.after, trip)
         return True
 
     def _tell(self, failure: DeliveryFailed) -> None:
@@ -132,25 +182,24 @@ class Courier:
             log.error("%s does not take readings, they wait in the journal: %s", self.name, failure)
             self.trouble = str(failure)
 
-    def _move(self, start: Place, trip: Trip) -> None:
-        """Hand the cursor back; it rides with the next sync, since carrying twice does no harm."""
+    def _move(self, after: Place, trip: Trip) -> None:
+        """Hand our progress back; it rides with the next sync, since carrying twice does no harm."""
         if self._moved is not None and self._moved.done():
             self._moved.result()
         with self._lock:
-            if self._place == start:
-                self._place = trip.upto
+            self._progress = self._progress.carried(after, trip.upto) or self._progress
         name = self.name
 
-        def settle(moved: "Future[Place]") -> None:
-            # Pruning may have moved the cursor meanwhile: what we carried is not counted, and carried again.
-            if moved.exception() is None and moved.result() != trip.upto:
+        def write(connection: sqlite3.Connection) -> Progress:
+            fits, now = progress.advance(connection, name, after, trip.upto)
+            if fits:
+                _count(connection, name, trip)
+            else:  # pruning was there before: what we carried is not counted, and what is left carried again
                 with self._lock:
-                    self._place = moved.result()
+                    self._progress = now
+            return now
 
-        self._moved = self._storage.submit(
-            lambda connection: _advance(connection, name, start, trip), lazy=True
-        )
-        self._moved.add_done_callback(settle)
+        self._moved = self._storage.submit(write, lazy=True)
 
 
 def retire(storage: Storage, names: Collection[str]) -> None:
@@ -159,40 +208,32 @@ def retire(storage: Storage, names: Collection[str]) -> None:
     def work(connection: sqlite3.Connection) -> None:
         known = [name for (name,) in connection.execute("SELECT courier FROM cursors")]
         for name in set(known) - set(names):
-            connection.execute("DELETE FROM cursors WHERE courier = ?", (name,))
-            connection.execute("DELETE FROM counters WHERE owner = 'courier' AND name = ?", (name,))
+            progress.unregister(connection, name)
 
     storage.submit(work).result()
 
 
-def _registered(connection: sqlite3.Connection, name: str) -> Place:
-    """Where a courier stands; a new one starts at the oldest reading kept, and the rest counts as pruned."""
-    row = connection.execute("SELECT tick, arrival FROM cursors WHERE courier = ?", (name,)).fetchone()
-    if row is not None:
-        return Place(*row)
-    (removed,) = connection.execute(
-        "SELECT coalesce(sum(n), 0) FROM counters WHERE owner = 'journal' AND what = 'removed'"
+def _live_start(connection: sqlite3.Connection, after: Place) -> Place | None:
+    """Where live readings begin, when so much lies behind a place that they should not wait for it."""
+    ticks, readings = connection.execute(
+        "SELECT count(*), coalesce(sum(readings), 0) FROM"
+        " (SELECT readings FROM ticks WHERE id > ? ORDER BY id LIMIT ?)",
+        (after.tick, BACKLOG_TICKS),
     ).fetchone()
-    journal.count(connection, "courier", name, "pruned", removed)
-    connection.execute("INSERT INTO cursors VALUES (?, 0, 0)", (name,))
-    return Place(0, 0)
+    if ticks < BACKLOG_TICKS and readings < BACKLOG_READINGS:
+        return None
+    row = connection.execute(
+        "SELECT id, upto_arrival FROM ticks WHERE id > ? ORDER BY id DESC LIMIT 1 OFFSET ?",
+        (after.tick, FRESH_TICKS),
+    ).fetchone()
+    return None if row is None else Place(*row)
 
 
-def _advance(connection: sqlite3.Connection, name: str, start: Place, trip: Trip) -> Place:
-    """In the storage thread: count a trip and move the cursor; where it stands now."""
-    tick, arrival = connection.execute(
-        "SELECT tick, arrival FROM cursors WHERE courier = ?", (name,)
-    ).fetchone()
-    if (tick, arrival) != (start.tick, start.arrival):
-        return Place(tick, arrival)
+def _count(connection: sqlite3.Connection, name: str, trip: Trip) -> None:
+    """In the storage thread: what became of a trip's readings."""
     journal.count(connection, "courier", name, "stored", trip.stored)
     for what, counts in (("dead-lettered", trip.dead), ("withheld", trip.withheld)):
         for reason, n in counts.items():
             journal.count(connection, "courier", name, what, n, reason)
     for topic, payload, reason in trip.letters:
         connection.execute(journal.DEAD_LETTER, (name, topic, payload[: journal.PAYLOAD_KEPT], reason, 0))
-    connection.execute(
-        "UPDATE cursors SET tick = ?, arrival = ? WHERE courier = ?",
-        (trip.upto.tick, trip.upto.arrival, name),
-    )
-    return trip.upto

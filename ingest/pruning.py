@@ -4,6 +4,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from ingest.journal import DEAD_LETTERS_KEPT, REMEMBERED_NS, count
+from ingest.progress import Place, forget
 
 DAY_NS = 86_400 * 10**9
 COMMANDS_KEPT_NS = 30 * DAY_NS  # the centre repeats a command until it is confirmed; its id stays known
@@ -69,16 +70,7 @@ def _forget(connection: sqlite3.Connection, tick: int) -> None:
     if not rows:
         return
     tick, upto = rows[-1]
-    for courier, arrival in connection.execute(
-        "SELECT courier, arrival FROM cursors WHERE tick < ?", (tick,)
-    ).fetchall():
-        (lost,) = connection.execute(
-            "SELECT coalesce(sum(readings), 0) FROM arrivals WHERE id > ? AND id <= ?", (arrival, upto)
-        ).fetchone()
-        count(connection, "courier", courier, "pruned", lost)
-        connection.execute(
-            "UPDATE cursors SET tick = ?, arrival = ? WHERE courier = ?", (tick, upto, courier)
-        )
+    forget(connection, Place(tick, upto))
     (gone,) = connection.execute(
         "SELECT coalesce(sum(readings), 0) FROM arrivals WHERE id <= ?", (upto,)
     ).fetchone()

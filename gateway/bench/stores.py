@@ -7,7 +7,7 @@ import zstandard
 
 from gateway.bench.figures import Effort, Figure, cpu_us, side_by_side
 from gateway.bench.site import district, seconds
-from ingest.influx import Lines
+from ingest.lines import Lines
 from ingest.journal import Listed
 from ingest.parquet import CHANNELS_A_GROUP, Recording
 from ingest.readings import ReadingBatch

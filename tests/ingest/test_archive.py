@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,22 @@ import pytest
 from config.errors import DeliveryFailed
 from ingest import archive as archive_module
 from ingest.archive import Archive
-from ingest.courier import Courier, Place, Trip
+from ingest.courier import Courier, Gap, Place, Trip
 from ingest.parquet import Recording
 from ingest.readings import UNCERTAIN
 from ingest.recorded import read_ticks
 from ingest.ticks import SECOND_NS, Command, Epoch, Tick
 from tests.ingest.world import NOON_NS, Hands, Life, balanced, living, same_ticks, site
+
+
+ALL = Gap(Place(0, 0))
+
+
+def stopping() -> threading.Event:
+    """The sign to end, given."""
+    event = threading.Event()
+    event.set()
+    return event
 
 
 def carried(life: Life, folder: Path) -> None:
@@ -91,9 +102,9 @@ def test_an_hour_waits_until_it_is_over(tmp_path: Path) -> None:
         life.tick()
         archive = Archive(tmp_path / "archive", life.clock.now_ns)
         reader = life.storage.reader()
-        assert archive.carry(reader, Place(0, 0), stopping=False) is None
+        assert archive.carry(reader, ALL, threading.Event()) is None
         life.hands.wind(3610)
-        trip = archive.carry(reader, Place(0, 0), stopping=False)
+        trip = archive.carry(reader, ALL, threading.Event())
         reader.close()
 
     assert trip is not None
@@ -115,7 +126,7 @@ def test_a_crash_anywhere_leaves_every_reading_once(
             elif moment == "after the rename":
                 patch.setattr(Archive, "_write_facts", _die)
             with pytest.raises(KeyboardInterrupt) if moment != "amid the facts" else _calm():
-                archive.carry(reader, Place(0, 0), stopping=True)
+                archive.carry(reader, ALL, stopping())
         if moment == "amid the facts":
             facts = folder / "facts.jsonl"
             facts.write_bytes(facts.read_bytes()[:-20])
@@ -208,7 +219,7 @@ def test_a_folder_that_cannot_be_written_is_waited_for(tmp_path: Path) -> None:
         life.tick()
         reader = life.storage.reader()
         with pytest.raises(DeliveryFailed, match="cannot be written"):
-            Archive(tmp_path / "archive", life.clock.now_ns).carry(reader, Place(0, 0), stopping=True)
+            Archive(tmp_path / "archive", life.clock.now_ns).carry(reader, ALL, stopping())
         reader.close()
 
     assert balanced(tmp_path / "data").kept == 1

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from config.errors import InputError
 from ingest import courier
 from ingest.courier import Courier
-from ingest.influx import Influx, Lines
+from ingest.influx import Influx, buckets
 from ingest.journal import Listed
+from ingest.lines import Lines
 from ingest.readings import BAD, UNCERTAIN, ReadingBatch
 from ingest.recorded import read_ticks, write_readings
 from tests.ingest.stub import stub
@@ -161,12 +162,14 @@ def test_wristbands_go_only_to_the_bucket_that_is_named_for_them(
     assert count(server, database, "wristband") == 0
 
     with stub() as bands, living(tmp_path / "with", site()) as life:
-        influx = Influx(bands.url, "all", "t-all", "", "bands", "t-bands")
-        with carrying(life, influx):
+        plain, wristbands = buckets(bands.url, "all", "t-all", "", "bands", "t-bands")
+        with carrying(life, plain), carrying(life, wristbands):
             life.hear([0, BAND], [1.0, 70.0])
             life.tick()
             until(lambda: len(bands.lines) == 2)
-    assert bands.tokens == ["Token t-all", "Token t-bands"]
+    told = balanced(tmp_path / "with").couriers
+    assert sorted(bands.tokens) == ["Token t-all", "Token t-bands"]
+    assert (told["influxdb"].stored, told["influxdb wristbands"].stored) == (1, 1)
 
 
 def test_one_point_of_another_type_costs_one_point(tmp_path: Path, server: Server, database: str) -> None:

@@ -1,13 +1,14 @@
 """Pruning: the journal forgets what everyone has, and nothing else unless it must."""
 
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
 
 from ingest import storage as storage_module
 from ingest.archive import Archive
-from ingest.courier import Courier, Place, Trip
+from ingest.courier import Courier, Gap, Place, Trip
 from ingest.journal import stored_ticks
 from ingest.pruning import Limits, _forget, prune
 from ingest.ticks import SECOND_NS
@@ -23,8 +24,10 @@ class Away:
     """A carrier whose far side is never there."""
 
     name = "away"
+    fresh_first = False
+    stop_s = 10.0
 
-    def carry(self, connection: sqlite3.Connection, after: Place, stopping: bool) -> Trip | None:
+    def carry(self, connection: sqlite3.Connection, gap: Gap, stop: threading.Event) -> Trip | None:
         return None
 
 
@@ -95,13 +98,15 @@ class Overtaken:
     """A carrier that takes a tick at a time, and is overtaken by pruning while it does."""
 
     name = "overtaken"
+    fresh_first = False
+    stop_s = 10.0
 
     def __init__(self, life: Life) -> None:
         self.life = life
         self.carried: list[int] = []
 
-    def carry(self, connection: sqlite3.Connection, after: Place, stopping: bool) -> Trip | None:
-        ticks = list(stored_ticks(connection, after.tick, 1))
+    def carry(self, connection: sqlite3.Connection, gap: Gap, stop: threading.Event) -> Trip | None:
+        ticks = list(stored_ticks(connection, gap.after.tick, 1))
         if not ticks:
             return None
         self.carried.append(ticks[0].id)
