@@ -4,7 +4,8 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from config.channels import ChannelTable, Link
+from config.channels import ChannelTable
+from simulators.draws import LEAKS, leak, leaks_at, taken
 from simulators.network import Network
 from simulators.noise import FloatArray, stream, uniform, wander
 from simulators.rhythms import demand, warmth
@@ -12,9 +13,8 @@ from simulators.scenarios import Event
 from simulators.sensors import is_outlet, nominal_of
 
 STRETCH_LOSS = 0.008  # of the nominal pressure, on each stretch, at the root's mean flow
-LINE_PACK_S = 60.0  # first-order lag of pressure and flow (simulation-facts §1: 1-3 min)
 SPREAD_S = 50.0  # methane in the well next to a torn pipe
-LEAK_AT_70_LEL = 2.5  # gas lost, of the zone's mean inflow, by a tear that fills its well to 70 %LEL
+SEEP_LEL = 60.0  # methane in the well beside a slow leak, %LEL, for a leak as large as the zone's mean inflow
 NEXT_WELL, NEXT_WELL_S = 0.25, 180.0  # what reaches a neighbouring well, and how much later
 DROOP = 0.04  # a regulator's outlet falls so far, of its nominal, for the mean demand
 
@@ -22,8 +22,10 @@ DROOP = 0.04  # a regulator's outlet falls so far, of its nominal, for the mean 
 class Gas:
     """Pressure, flow and methane at each place."""
 
-    def __init__(self, channels: ChannelTable, links: Sequence[Link], seed: int) -> None:
-        self.network = Network(channels, links, "gas")
+    solves = frozenset({"third_party_damage", "slow_leak", "frost"})
+
+    def __init__(self, channels: ChannelTable, network: Network, seed: int) -> None:
+        self.network = network
         self.seed = seed
         self.channels = channels
         self.covers: Collection[int] = tuple(
@@ -39,8 +41,10 @@ class Gas:
     def values(
         self, time_s: FloatArray, events: Sequence[Event], wanted: Collection[int]
     ) -> dict[int, FloatArray]:
-        torn = [event for event in events if event.kind == "third_party_damage"]
-        through, used = self._through(time_s, torn), self._through(time_s, ())
+        if not any(n in wanted for n in self.covers):
+            return {}
+        used = self._through(time_s, [event for event in events if event.kind not in LEAKS])
+        through = self._through(time_s, events)
         lost, usual = self._lost(through), self._lost(self.mean_through)
         answer = {}
         for n in self.covers:
@@ -51,7 +55,7 @@ class Gas:
             if channel.quantity == "flow":
                 answer[n] = through[place]
             elif channel.quantity == "ch4":
-                answer[n] = self._methane(place, time_s, torn)
+                answer[n] = self._methane(place, time_s, events)
             elif is_outlet(channel):
                 share = used[place] / self.mean_through[place]  # a tear lies before the regulator
                 answer[n] = nominal_of(channel) * (1.0 + DROOP * (1.2 - share) + self._unrest(place, time_s))
@@ -61,18 +65,16 @@ class Gas:
                 answer[n] = nominal_of(channel) * np.maximum(held + usual[place] - lost[place], 0.0)
         return answer
 
-    def _through(self, time_s: FloatArray, torn: Sequence[Event]) -> dict[str, FloatArray]:
+    def _through(self, time_s: FloatArray, events: Sequence[Event]) -> dict[str, FloatArray]:
         """What passes each place, m3/h at standard conditions."""
         rhythm = demand("gas", time_s)
         drawn = {}
         for place in self.network.order:
             mood = 1.0 + 0.05 * wander(stream(self.seed, "demand", place), time_s, 2700.0)
-            drawn[place] = self.mean[place] * rhythm * mood
-        for event in torn:
-            if event.place in drawn:
-                inflow = self.mean_through[self.network.root(event.place)]
-                leak = LEAK_AT_70_LEL * event.size / 70.0 * inflow
-                drawn[event.place] = drawn[event.place] + leak * event.rise(time_s, LINE_PACK_S)
+            drawn[place] = taken(place, self.mean[place] * rhythm * mood, events, time_s, self.network)
+        for event in leaks_at(events, self.network):
+            inflow = self.mean_through[self.network.root(event.place)]
+            drawn[event.place] = drawn[event.place] + inflow * leak(event, time_s)
         return self.network.through(drawn)
 
     def _lost(self, through: dict[str, FloatArray]) -> dict[str, FloatArray]:
@@ -82,11 +84,15 @@ class Gas:
             losses[place] = STRETCH_LOSS * (through[place] / self.mean_through[self.network.root(place)]) ** 2
         return self.network.lost(losses)
 
-    def _methane(self, place: str, time_s: FloatArray, torn: Sequence[Event]) -> FloatArray:
-        """%LEL in the well: a trace that warmth drives out of the ground, and what a torn pipe lets in."""
+    def _methane(self, place: str, time_s: FloatArray, events: Sequence[Event]) -> FloatArray:
+        """%LEL in the well: a trace that warmth drives out of the ground, and what a leak lets in."""
         slow = wander(stream(self.seed, "trace", place), time_s, 5400.0)
         methane = 0.8 + 0.25 * warmth(time_s) + 0.15 * slow
-        for event in torn:
+        for event in events:
+            if event.kind == "slow_leak" and event.place == place:
+                methane = methane + SEEP_LEL * event.size * event.grown(time_s)
+            if event.kind != "third_party_damage":
+                continue
             if event.place == place:
                 methane = methane + event.size * event.rise(time_s, SPREAD_S)
             elif place in self.network.neighbours(event.place):

@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from config.errors import InputError
 from simulators.noise import FloatArray
 from simulators.scenarios import SECOND_NS, Event, read_script
 from simulators.site import Site
-from simulators.travel import Travel
+from simulators.travel import Arrivals, Travel
 from simulators.world import World
 
 
@@ -21,16 +22,22 @@ class LiveWorld:
     """A world whose events may be added while it runs: the script is read again whenever its file changes.
 
     A script that cannot be used leaves everything as it was, and is named on stderr.
+    world: one made elsewhere, played as it is. late_ns: what it shows at a moment t of its own is played
+    at t + late_ns.
     """
 
-    def __init__(self, site: Site, seed: int, script: Path | None) -> None:
+    def __init__(
+        self, site: Site, seed: int, script: Path | None, *, world: World | None = None, late_ns: int = 0
+    ) -> None:
         self.site = site
         self.seed = seed
         self.script = script
+        self.late_ns = late_ns
         self._stamp: tuple[int, int] | None = None
         self._second = -1
         self._row: FloatArray = np.empty(0)
-        self._play(())
+        self._one_at_a_time = threading.Lock()  # devices and senders may be played by two threads
+        self._play(world or World(site.channels, site.links, seed))
         self.refresh()
 
     def refresh(self) -> None:
@@ -46,29 +53,37 @@ class LiveWorld:
             return
         self._stamp = stamp
         try:
-            self._play(read_script(self.script, self.site.channels, self.seed))
+            events = read_script(self.script, self.site.channels, self.seed)
+            self._play(World(self.site.channels, self.site.links, self.seed, events))
         except InputError as error:
             print("\n".join(error.mistakes), file=sys.stderr, flush=True)
 
     def row(self, time_ns: int) -> FloatArray:
         """What every sensor shows at that moment (channels,), worked out once a second."""
-        second = time_ns // SECOND_NS
-        if second != self._second:
-            self.refresh()
-            self._row = self.world.values(np.array([time_ns], dtype=np.int64))[0]
-            self._second = second
-        return self._row
+        second = (time_ns - self.late_ns) // SECOND_NS
+        with self._one_at_a_time:
+            if second != self._second:
+                self.refresh()
+                self._row = self.world.values(np.array([second * SECOND_NS], dtype=np.int64))[0]
+                self._second = second
+            return self._row
+
+    def arrivals(self, place: str, time_ns: int) -> Arrivals:
+        """What becomes of the reading that a place takes at that moment."""
+        came = self.travel.arrivals(place, np.array([time_ns - self.late_ns], dtype=np.int64))
+        return replace(came, arrival_ns=came.arrival_ns + self.late_ns, stamp_ns=came.stamp_ns + self.late_ns)
 
     def running(self, kind: str, place: str, time_ns: int) -> Event | None:
         """The event of that kind which goes on at a place."""
+        here_ns = time_ns - self.late_ns
         for event in self.world.events:
-            if event.kind == kind and event.place == place and event.start_ns <= time_ns < event.end_ns:
+            if event.kind == kind and event.place == place and event.start_ns <= here_ns < event.end_ns:
                 return event
         return None
 
-    def _play(self, events: tuple[Event, ...]) -> None:
-        self.world = World(self.site.channels, self.site.links, self.seed, events)
-        self.travel = Travel(self.site.channels, self.seed, events)
+    def _play(self, world: World) -> None:
+        self.world = world
+        self.travel = Travel(world.channels, self.seed, world.events)
         self._second = -1
 
 

@@ -18,18 +18,35 @@ class Network:
         self.feeder: dict[str, str] = {}
         for link in links:
             joins = link.source in here and link.target in here and link.target not in self.feeder
-            if joins and link.target not in self._upstream(link.source):
+            if joins and link.target not in self.above(link.source):
                 self.feeder[link.target] = link.source
-        depth = {place: len(self._upstream(place)) for place in here}
+        depth = {place: len(self.above(place)) for place in here}
         self.order: tuple[str, ...] = tuple(sorted(here, key=lambda place: depth[place]))
-        self._root = {place: self._upstream(place)[-1] for place in here}
+        self._root = {place: self.above(place)[-1] for place in here}
+        self._below: dict[str, list[str]] = {}
+        for target, source in self.feeder.items():
+            self._below.setdefault(source, []).append(target)
 
-    def _upstream(self, place: str) -> list[str]:
+    def above(self, place: str) -> list[str]:
         """The place itself and those that feed it, up to the root."""
         path = [place]
         while path[-1] in self.feeder:
             path.append(self.feeder[path[-1]])
         return path
+
+    def below(self, place: str) -> list[str]:
+        """The place itself and all that it feeds."""
+        reached = [place]
+        for each in reached:
+            reached += self._below.get(each, ())
+        return reached
+
+    def zone(self, place: str) -> list[str]:
+        """All places that are fed from the same root."""
+        return self.below(self.root(place))
+
+    def __contains__(self, place: str) -> bool:
+        return place in self._root
 
     def root(self, place: str) -> str:
         """Where the medium of this place comes from."""
@@ -37,8 +54,7 @@ class Network:
 
     def neighbours(self, place: str) -> tuple[str, ...]:
         """Places one link away, either way."""
-        down = [target for target, source in self.feeder.items() if source == place]
-        return (*([self.feeder[place]] if place in self.feeder else []), *down)
+        return (*([self.feeder[place]] if place in self.feeder else []), *self._below.get(place, ()))
 
     def through(self, drawn: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
         """What passes each place: all that is drawn there and below. Summed in one order: same bits."""

@@ -14,6 +14,10 @@ class Physics(Protocol):
     def covers(self) -> Collection[int]:
         """Numbers of the channels whose truth it knows."""
 
+    @property
+    def solves(self) -> frozenset[str]:
+        """Kinds of events whose every effect on its channels it works out itself."""
+
     def values(
         self, time_s: FloatArray, events: Sequence[Event], wanted: Collection[int]
     ) -> dict[int, FloatArray]:

@@ -30,9 +30,6 @@ LEVELS = {
     "leakage_current": (11.0, 1.0, 1.0),
     "partial_discharge": (35.0, 3.0, 4.0),
     "trench_water": (22.0, 0.0, 3.0),
-    "hrv_rmssd": (32.0, -4.0, 4.0),
-    "latitude": (30.66, 0.0, 0.0002),
-    "longitude": (104.12, 0.0, 0.0002),
     "body_temperature": (36.6, 0.2, 0.1),
     "systolic": (126.0, 5.0, 4.0),
     "battery": (86.0, 0.0, 0.5),
@@ -42,6 +39,8 @@ SEASONAL = {"temperature": 9.0}  # further swing between winter and summer
 
 class Plain:
     """Every channel that is left over; one of a quantity unknown here lies at its nominal value, or at 0."""
+
+    solves: frozenset[str] = frozenset()
 
     def __init__(self, channels: ChannelTable, seed: int, covers: Collection[int]) -> None:
         self.seed = seed

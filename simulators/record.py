@@ -14,13 +14,15 @@ from config.channels import ChannelTable
 from config.errors import InputError, SettingsError
 from ingest.readings import BAD, GOOD, QUALITY_NAMES, ReadingBatch
 from simulators.district import demo_district, write_channels, write_links
-from simulators.scenarios import SCENARIOS, SECOND_NS, Event, nanoseconds, planned, read_script, rfc3339
+from simulators.kinds import SCENARIOS
+from simulators.scenarios import SECOND_NS, Event, nanoseconds, planned, read_script, rfc3339
 from simulators.site import read_lists
 from simulators.travel import Travel
 from simulators.world import World
 
 DAY_NS = 86400 * SECOND_NS
 CHUNK_READINGS = 400_000  # made, sorted and written at a time: memory stays the same whatever the length
+LEAST_A_CHANNEL = 40  # of them, of each channel: a district of 100,000 channels is not made hour by hour
 FIRST_MOMENT = "2026-01-05T00:00:00+08:00"  # a Monday
 
 
@@ -33,7 +35,8 @@ def recorded(world: World, start_ns: int, end_ns: int) -> Iterator[ReadingBatch]
     travel = Travel(world.channels, world.seed, world.events)
     a_second = float(np.sum(1.0 / world.channels.period_s))
     longest_ns = round(float(world.channels.period_s.max()) * SECOND_NS)
-    step_ns = max(round(CHUNK_READINGS / a_second) * SECOND_NS, longest_ns)
+    readings = max(CHUNK_READINGS, LEAST_A_CHANNEL * len(world.channels))
+    step_ns = max(round(readings / a_second) * SECOND_NS, longest_ns)
     waiting = ReadingBatch.empty()
     for chunk_ns in range(start_ns, end_ns, step_ns):
         until_ns = min(chunk_ns + step_ns, end_ns)
@@ -54,8 +57,10 @@ def _taken(world: World, travel: Travel, start_ns: int, end_ns: int) -> Iterator
         time_ns = np.arange(-(-start_ns // period_ns) * period_ns, end_ns, period_ns, dtype=np.int64)
         numbers = np.flatnonzero(channels.period_s == period_s)
         shown = world.values(time_ns, numbers.tolist())
-        for place in dict.fromkeys(channels.place[number] for number in numbers):
-            here = np.array([column for column, n in enumerate(numbers) if channels.place[n] == place])
+        at: dict[str, list[int]] = {}
+        for column, number in enumerate(numbers):
+            at.setdefault(channels.place[number], []).append(column)
+        for place, here in at.items():
             yield _arriving(travel, place, numbers[here], time_ns, shown[:, here])
 
 
@@ -67,7 +72,7 @@ def _arriving(
     value = np.where(came.refused[:, None], np.nan, shown[came.row]).ravel()
     return ReadingBatch.of(
         np.tile(numbers, len(came.row)),
-        np.repeat(time_ns[came.row], len(numbers)),
+        np.repeat(came.stamp_ns, len(numbers)),
         value,
         np.where(np.isfinite(value), GOOD, BAD),
         np.repeat(came.arrival_ns, len(numbers)),

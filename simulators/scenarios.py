@@ -1,4 +1,4 @@
-"""Scenarios: what can go wrong in a simulated district, where, when and how strongly."""
+"""Scenarios: what happens in a simulated district, where, when and how strongly; scripts of it."""
 
 import json
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from config.channels import ChannelTable
 from config.errors import InputError
 from config.quantities import did_you_mean
+from simulators.kinds import ALWAYS_MOVING, SCENARIOS, Scenario
 from simulators.noise import FloatArray, stream, uniform
-from simulators.sensors import is_outlet
 
 SECOND_NS = 1_000_000_000
 
@@ -48,99 +48,11 @@ class Event:
         over = np.maximum(time_s - self.end_s - delay_s, 0.0)
         return np.asarray(np.exp(-over / tau_s) - np.exp(-age / tau_s))
 
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """A kind of event: its name, what it needs, and what it does unless told otherwise."""
-
-    kind: str
-    category: str  # incident, sensor_fault, or device (how the device answers; not in the truth)
-    severity: str
-    seconds: tuple[float, float]  # shortest and longest duration that a seed may choose
-    size: tuple[float, float]  # likewise
-    size_means: str
-    quantity: str = ""  # it needs a place that measures this …
-    media: tuple[str, ...] = ()  # … in one of these media
-    one_channel: bool = False  # it befalls one sensor rather than a place
-
-    def places(self, channels: ChannelTable) -> list[str]:
-        """Where it can happen, in the order of the channel list."""
-        fits = [
-            channel.place
-            for channel in channels.channels
-            if (not self.media or channel.medium in self.media)
-            and self.quantity in ("", channel.quantity)
-            and not (self.quantity == "pressure" and is_outlet(channel))
-        ]
-        return list(dict.fromkeys(fits))
-
-
-_MODBUS_MEDIA = ("gas", "water", "power")
-SCENARIOS: Mapping[str, Scenario] = {
-    scenario.kind: scenario
-    for scenario in (
-        Scenario(
-            "burst", "incident", "major", (3600, 4 * 3600), (0.9, 1.4),
-            "water lost, of the zone's mean inflow", "pressure", ("water",),
-        ),
-        Scenario(
-            "third_party_damage", "incident", "critical", (1800, 2 * 3600), (60, 85),
-            "methane in the nearest well once it has spread, %LEL", "ch4", ("gas",),
-        ),
-        Scenario(
-            "joint_overheat", "incident", "major", (6 * 3600, 10 * 3600), (5, 8),
-            "growth of the joint's resistance, times what it was", "joint_temperature", ("power",),
-        ),
-        Scenario(
-            "voltage_sag", "incident", "major", (0.2, 0.8), (0.35, 0.65),
-            "depth, of the voltage before", "voltage_min", ("power",),
-        ),
-        Scenario(
-            "fall", "incident", "critical", (1200, 1800), (3.6, 5.0),
-            "acceleration of the impact, g", "acceleration_peak", ("wristband",),
-        ),
-        Scenario(
-            "tachycardia", "incident", "major", (1200, 2400), (142, 160),
-            "heart rate at rest, /min", "heart_rate", ("wristband",),
-        ),
-        Scenario(
-            "sensor_fault:stuck", "sensor_fault", "notice", (6 * 3600, 12 * 3600), (0, 0),
-            "not used: the sensor repeats its last value", one_channel=True,
-        ),
-        Scenario(
-            "sensor_fault:dropout", "sensor_fault", "notice", (2 * 3600, 6 * 3600), (0, 0),
-            "not used: the whole device is silent",
-        ),
-        Scenario(
-            "sensor_fault:backlog", "sensor_fault", "notice", (3600, 6 * 3600), (0, 0),
-            "not used: readings wait in the device until the end, then come at once", "", ("wristband",),
-        ),
-        Scenario(
-            "sensor_fault:duplicates", "sensor_fault", "notice", (3600, 6 * 3600), (0.3, 0.6),
-            "share of readings sent twice", "", ("wristband",),
-        ),
-        Scenario(
-            "sensor_fault:out_of_order", "sensor_fault", "notice", (3600, 6 * 3600), (60, 600),
-            "longest delay of a reading, s", "", ("wristband",),
-        ),
-        Scenario(
-            "device:slow", "device", "none", (60, 600), (1, 3),
-            "time until a Modbus device answers, s", "", _MODBUS_MEDIA,
-        ),
-        Scenario(
-            "device:refuse", "device", "none", (60, 600), (0, 0),
-            "not used: a Modbus device answers with exceptions", "", _MODBUS_MEDIA,
-        ),
-    )
-}  # fmt: skip
-STUCK_QUANTITIES = (
-    "pressure",
-    "voltage",
-    "current",
-    "flow",
-    "joint_temperature",
-    "heart_rate",
-)  # that always move
+    def grown(self, time_s: FloatArray, full: float = 0.8, mended_s: float = 900.0) -> FloatArray:
+        """Its strength in [0, 1] where it grows evenly: 1 at the share `full` of its length; then mended."""
+        length_s = max(full * (self.end_s - self.start_s), 1.0)
+        over = np.maximum(time_s - self.end_s, 0.0)
+        return np.asarray(np.clip((time_s - self.start_s) / length_s, 0.0, 1.0) * np.exp(-over / mended_s))
 
 
 def scenario_named(kind: str) -> Scenario:
@@ -285,7 +197,13 @@ def _channel(
         if named not in channels.number:
             raise InputError(f'{where}: unknown channel "{named}"; {did_you_mean(str(named), channels.ids)}')
         return str(named)
-    fits = [c.id for c in channels.channels if c.quantity in STUCK_QUANTITIES and place in (None, c.place)]
+    fits = [
+        c.id
+        for c in channels.channels
+        if c.quantity in ALWAYS_MOVING
+        and place in (None, c.place)
+        and (not scenario.media or c.medium in scenario.media)
+    ]
     if not fits:
         raise InputError(
             f'{where}: {scenario.kind} needs a "channel"; no sensor at {place or "this site"} always moves'

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf, isnan
+from math import inf, isfinite, isnan
 
 from config.channels import Channel
 from config.quantities import QUANTITIES, conversion
@@ -80,8 +80,22 @@ def nominal_of(channel: Channel) -> float:
     return _NOMINAL.get(channel.quantity, float("nan"))
 
 
+def spread_of(channel: Channel) -> float:
+    """One standard deviation of a reading at its usual level, canonical; a third of a step where exact."""
+    sensor, usual = sensor_of(channel.quantity), nominal_of(channel)
+    return sensor.noise + sensor.share * (usual if isfinite(usual) else 50.0) or 0.3
+
+
 def is_outlet(channel: Channel) -> bool:
     """Whether the channel is the low pressure behind a gas regulator."""
     return (
         channel.medium == "gas" and channel.quantity == "pressure" and nominal_of(channel) < LOW_PRESSURE_KPA
     )
+
+
+def over_mqtt(channel: Channel) -> bool:
+    """Whether the channel's device sends messages of its own accord: wristbands do, and battery loggers.
+
+    A channel list says so in its column `via`.
+    """
+    return channel.medium == "wristband" or channel.attributes.get("via") == "mqtt"

@@ -4,7 +4,8 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from config.channels import ChannelTable, Link
+from config.channels import ChannelTable
+from simulators.draws import leak, leaks_at, taken
 from simulators.network import Network
 from simulators.noise import FloatArray, stream, uniform, wander
 from simulators.rhythms import demand
@@ -13,14 +14,15 @@ from simulators.sensors import nominal_of
 
 FRICTION = 1.852  # exponent of the flow in the head loss of a pipe (Hazen and Williams)
 STRETCH_LOSS = 0.02  # of the nominal pressure, on each stretch, at the root's mean flow
-BURST_S = 8.0  # a main tears open within seconds
 
 
 class Water:
     """Pressure and flow at each place: flow is drawn there and below, pressure is what friction leaves."""
 
-    def __init__(self, channels: ChannelTable, links: Sequence[Link], seed: int) -> None:
-        self.network = Network(channels, links, "water")
+    solves = frozenset({"burst", "slow_leak", "hydrant_test", "festival"})
+
+    def __init__(self, channels: ChannelTable, network: Network, seed: int) -> None:
+        self.network = network
         self.seed = seed
         self.pressures = _numbers(channels, "pressure")
         self.flows = _numbers(channels, "flow")
@@ -39,6 +41,8 @@ class Water:
     def values(
         self, time_s: FloatArray, events: Sequence[Event], wanted: Collection[int]
     ) -> dict[int, FloatArray]:
+        if not any(n in wanted for n in self.covers):
+            return {}
         through = self._through(time_s, events)
         answer = {n: through[self.place[n]] for n in self.flows if n in wanted}
         asked = [n for n in self.pressures if n in wanted]
@@ -58,11 +62,10 @@ class Water:
         drawn = {}
         for place in self.network.order:
             mood = 1.0 + 0.05 * wander(stream(self.seed, "demand", place), time_s, 3600.0)
-            drawn[place] = self.mean[place] * rhythm * mood
-        for event in events:
-            if event.kind == "burst" and event.place in drawn:
-                inflow = self.mean_through[self.network.root(event.place)]
-                drawn[event.place] = drawn[event.place] + event.size * inflow * event.rise(time_s, BURST_S)
+            drawn[place] = taken(place, self.mean[place] * rhythm * mood, events, time_s, self.network)
+        for event in leaks_at(events, self.network):
+            inflow = self.mean_through[self.network.root(event.place)]
+            drawn[event.place] = drawn[event.place] + inflow * leak(event, time_s)
         return self.network.through(drawn)
 
     def _lost(self, through: dict[str, FloatArray]) -> dict[str, FloatArray]:

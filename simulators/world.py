@@ -1,25 +1,31 @@
 """World: what every sensor of a site shows at any moment, in files and over live protocols alike."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from config.channels import Channel, ChannelTable, Link
+from config.channels import MEDIA, ChannelTable, Link
 from config.quantities import QUANTITIES, conversion
 from simulators.bands import Bands
+from simulators.effects import Effects
+from simulators.faults import faulty
 from simulators.gas import Gas
+from simulators.kinds import SCENARIOS
+from simulators.network import Network
 from simulators.noise import FloatArray, normal, stream
 from simulators.physics import Physics
 from simulators.plain import Plain
 from simulators.power import Power
-from simulators.scenarios import SCENARIOS, SECOND_NS, Event, rfc3339
-from simulators.sensors import nominal_of, sensor_of
+from simulators.scenarios import SECOND_NS, Event, rfc3339
+from simulators.sensors import sensor_of, spread_of
 from simulators.water import Water
 
 IntArray = NDArray[np.int64]
 VISIBLE = 3.0  # an event affects a channel that it moves by so many standard deviations of the sensor
+HARDLY = 2  # what moves none so far affects those that it moves most: only many readings together show it
 
 
 class World:
@@ -30,21 +36,34 @@ class World:
     """
 
     def __init__(
-        self, channels: ChannelTable, links: Sequence[Link], seed: int, events: Sequence[Event] = ()
+        self,
+        channels: ChannelTable,
+        links: Sequence[Link],
+        seed: int,
+        events: Sequence[Event] = (),
+        physics: Sequence[Physics] | None = None,
     ) -> None:
+        """physics: solvers of the media (without: trees of pipes and cables); what they leave is plain."""
         self.channels = channels
         self.links = tuple(links)
         self.seed = seed
         self.events = tuple(events)
-        coupled: list[Physics] = [
-            Water(channels, links, seed),
-            Gas(channels, links, seed),
-            Power(channels, links, seed),
-            Bands(channels, seed),
-        ]
-        known = {number for physics in coupled for number in physics.covers}
+        networks = {medium: Network(channels, links, medium) for medium in MEDIA}
+        coupled = list(
+            (
+                Water(channels, networks["water"], seed),
+                Gas(channels, networks["gas"], seed),
+                Power(channels, networks["power"], seed),
+                Bands(channels, seed),
+            )
+            if physics is None
+            else physics
+        )
+        known = {number for each in coupled for number in each.covers}
         rest = [number for number in range(len(channels)) if number not in known]
         self._physics: list[Physics] = [*coupled, Plain(channels, seed, rest)]
+        self._solver = {number: each for each in self._physics for number in each.covers}
+        self._effects = Effects(networks)
         self._noise = [stream(seed, "sensor", id) for id in channels.ids]
 
     def values(self, time_ns: IntArray, wanted: Collection[int] | None = None) -> FloatArray:
@@ -54,16 +73,20 @@ class World:
         """
         numbers = range(len(self.channels)) if wanted is None else list(wanted)
         time_s = np.floor_divide(time_ns, SECOND_NS).astype(np.float64)
-        shown = self._shown(time_s, numbers)
+        true = self._true(time_s, self.events, numbers)
+        shown = np.empty((len(time_s), len(numbers)))
+        column_of = {number: column for column, number in enumerate(numbers)}
+        for number, column in column_of.items():
+            shown[:, column] = self._measured(number, time_s, true[number])
         for event in self.events:
-            if (
-                event.kind == "sensor_fault:stuck"
-                and (number := self.channels.number[event.channel]) in numbers
-            ):
-                stuck = event.during(time_s)
-                if stuck.any():
-                    last = self._shown(np.array([np.floor(event.start_s)]), [number])[0, 0]
-                    shown[stuck, list(numbers).index(number)] = last
+            if event.kind.startswith("sensor_fault:"):
+                for number in self._sensors(event):
+                    if number in column_of:
+                        column = column_of[number]
+                        shown[:, column] = faulty(
+                            event, self.channels[number], time_s, shown[:, column],
+                            partial(self._honest, number), self.seed,
+                        )  # fmt: skip
         return shown
 
     def truth(self) -> list[dict[str, Any]]:
@@ -73,30 +96,51 @@ class World:
 
     def affected(self, event: Event) -> tuple[str, ...]:
         """Channels that it moves visibly against the same world without it, the most moved first."""
-        if event.channel:
-            return (event.channel,)
         if event.kind.startswith("sensor_fault:"):
-            return tuple(self.channels.ids[number] for number in self.channels.at_place(event.place))
+            return tuple(self.channels.ids[number] for number in self._sensors(event))
+        media = {self.channels.medium[number] for number in self.channels.at_place(event.place)}
+        near = [number for number, medium in enumerate(self.channels.medium) if medium in media]
         length_s = event.end_s - event.start_s
         moments = np.append(np.linspace(0.0, length_s, 60), [0.0, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0])
         time_s = np.unique(np.ceil(event.start_s) + np.floor(moments))
         others = tuple(other for other in self.events if other is not event)
-        moved = np.abs(self._true(time_s, self.events) - self._true(time_s, others))
-        spread = np.array([self._spread(channel) for channel in self.channels.channels])
-        strength = np.nan_to_num(moved).max(axis=0) / spread
-        order = np.argsort(-strength, kind="stable")
-        return tuple(self.channels.ids[number] for number in order if strength[number] > VISIBLE)
+        with_it, without = (self._true(time_s, events, near) for events in (self.events, others))
+        strength = {
+            number: float(np.nan_to_num(np.abs(with_it[number] - without[number])).max())
+            / spread_of(self.channels[number])
+            for number in near
+        }
+        order = sorted(near, key=lambda number: -strength[number])
+        seen = [number for number in order if strength[number] > VISIBLE] or order[:HARDLY]
+        return tuple(self.channels.ids[number] for number in seen)
 
-    def _shown(self, time_s: FloatArray, numbers: Collection[int]) -> FloatArray:
-        """True values, measured: noise, range, unit, resolution."""
-        shown = np.empty((len(time_s), len(numbers)))
+    def _sensors(self, event: Event) -> list[int]:
+        """Channels whose sensor is at fault: one, or all of a device."""
+        if event.channel:
+            return [self.channels.number[event.channel]]
+        return [int(number) for number in self.channels.at_place(event.place)]
+
+    def _honest(self, number: int, second: float) -> float:
+        """What a sensor without fault shows at a moment."""
+        time_s = np.array([second])
+        true = self._true(time_s, self.events, [number])
+        return float(self._measured(number, time_s, true[number])[0])
+
+    def _true(
+        self, time_s: FloatArray, events: tuple[Event, ...], numbers: Collection[int]
+    ) -> Mapping[int, FloatArray]:
+        """True values (times,) of these channels, canonical units, before any sensor."""
         true: dict[int, FloatArray] = {}
         asked = frozenset(numbers)
         for physics in self._physics:
-            true |= physics.values(time_s, self.events, asked)
-        for column, number in enumerate(numbers):
-            shown[:, column] = self._measured(number, time_s, true[number])
-        return shown
+            true |= physics.values(time_s, events, asked)
+        left: dict[frozenset[str], tuple[Event, ...]] = {}
+        for number in numbers if events else ():
+            solves = self._solver[number].solves
+            if solves not in left:
+                left[solves] = tuple(event for event in events if event.kind not in solves)
+            true[number] = self._effects.on(self.channels[number], true[number], left[solves], time_s)
+        return true
 
     def _measured(self, number: int, time_s: FloatArray, true: FloatArray) -> FloatArray:
         channel = self.channels[number]
@@ -112,19 +156,6 @@ class World:
             value = np.round(value / channel.resolution) * channel.resolution
         return np.round(value, 9)
 
-    def _true(self, time_s: FloatArray, events: Sequence[Event]) -> FloatArray:
-        """(times, channels), canonical units, before any sensor."""
-        true: dict[int, FloatArray] = {}
-        for physics in self._physics:
-            true |= physics.values(time_s, events, range(len(self.channels)))
-        return np.stack([true[number] for number in range(len(self.channels))], axis=1)
-
-    def _spread(self, channel: Channel) -> float:
-        """One standard deviation of a reading at its usual level; a third of a step where exact."""
-        sensor = sensor_of(channel.quantity)
-        usual = nominal_of(channel)
-        return sensor.noise + sensor.share * (usual if np.isfinite(usual) else 50.0) or 0.3
-
     def _told(self, event: Event) -> dict[str, Any]:
         scenario = SCENARIOS[event.kind]
         channels = self.affected(event)
@@ -134,7 +165,7 @@ class World:
         near = [] if event.kind.startswith("sensor_fault:") else dict.fromkeys(seen_at + linked)
         return {
             "class": scenario.category,
-            "kind": event.kind,
+            "kind": scenario.told or event.kind,
             "place": event.place,
             "start": rfc3339(event.start_ns),
             "end": rfc3339(event.end_ns),

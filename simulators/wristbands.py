@@ -12,7 +12,6 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -23,6 +22,7 @@ from config.quantities import conversion
 from simulators.live import LiveWorld, call_when_told_to_stop
 from simulators.noise import FloatArray
 from simulators.scenarios import SECOND_NS, rfc3339
+from simulators.sensors import over_mqtt
 from simulators.site import read_site
 
 MOST_ENTRIES = 200  # in one message, when a backlog comes in
@@ -59,11 +59,11 @@ class Sending:
 
 
 def sendings(channels: ChannelTable, model: Profile) -> list[Sending]:
-    """What there is to send: wristband channels by device and period, in raw values of their model."""
+    """What there is to send: channels that are sent by device and period, in raw values of their model."""
     groups: dict[tuple[str, str, int], list[Outlet]] = {}
     known = {point.name: point for point in model.points}
     for number, channel in enumerate(channels.channels):
-        if channel.medium != "wristband":
+        if not over_mqtt(channel):
             continue
         device, _, name = channel.id.rpartition(".")
         outlet = Outlet(number, name)
@@ -105,8 +105,8 @@ class Post:
                 yield device, entries[start : start + MOST_ENTRIES]
 
     def _measure(self, sending: Sending, time_ns: int) -> None:
-        entry = sending.entry(time_ns, self.live.row(time_ns))
-        came = self.live.travel.arrivals(sending.place, np.array([time_ns], dtype=np.int64))
+        came = self.live.arrivals(sending.place, time_ns)
+        entry = sending.entry(int(came.stamp_ns[0]), self.live.row(time_ns)) if len(came.row) else {}
         for arrival_ns in came.arrival_ns.tolist():
             self._order += 1
             heapq.heappush(self._waiting, (arrival_ns, self._order, sending.device, entry))

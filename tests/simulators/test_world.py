@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from config.channels import Channel, ChannelTable
 from config.defaults import defaults_for
 from simulators.district import demo_district
+from simulators.kinds import SCENARIOS
 from simulators.rhythms import hour_of_day
-from simulators.scenarios import SCENARIOS, SECOND_NS, Event, nanoseconds, planned
+from simulators.scenarios import SECOND_NS, Event, nanoseconds, planned
 from simulators.sensors import is_outlet
 from simulators.world import IntArray, World
 
@@ -20,8 +21,10 @@ CHANNELS = DISTRICT.channels
 MONDAY = nanoseconds("2026-01-05T00:00:00+08:00")
 DAY_NS = 86400 * SECOND_NS
 SEEDS = range(8)
-EVERY_KIND = tuple(planned(kind, CHANNELS, 3, 0, {}, (MONDAY, MONDAY + DAY_NS)) for kind in SCENARIOS)
-INCIDENTS = [kind for kind, scenario in SCENARIOS.items() if scenario.category == "incident"]
+FITTING = [kind for kind, scenario in SCENARIOS.items() if scenario.places(CHANNELS)]
+EVERY_KIND = tuple(planned(kind, CHANNELS, 3, 0, {}, (MONDAY, MONDAY + DAY_NS)) for kind in FITTING)
+SEEN_ELSEWHERE = ("slow_leak", "hydrant_test", "festival")  # small flows, first seen at the inlet
+INCIDENTS = [kind for kind in FITTING if SCENARIOS[kind].category == "incident"]
 
 
 def world(seed: int, *events: Event) -> World:
@@ -233,7 +236,7 @@ def test_a_stuck_sensor_repeats_its_last_value_and_no_other_changes() -> None:
     np.testing.assert_array_equal(stuck, calm)
 
 
-@pytest.mark.parametrize("kind", SCENARIOS)
+@pytest.mark.parametrize("kind", FITTING)
 def test_the_truth_names_what_the_event_moves_and_nothing_else(kind: str) -> None:
     for seed in SEEDS:
         event = planned(kind, CHANNELS, seed, 0, {}, (MONDAY, MONDAY + DAY_NS))
@@ -244,13 +247,13 @@ def test_the_truth_names_what_the_event_moves_and_nothing_else(kind: str) -> Non
         (row,) = told
         assert json.loads(json.dumps(row)) == row
         assert row["class"] == SCENARIOS[kind].category
-        assert (row["kind"], row["place"]) == (kind, event.place)
+        assert (row["kind"], row["place"]) == (SCENARIOS[kind].told or kind, event.place)
         assert (nanoseconds(row["start"]), nanoseconds(row["end"])) == (event.start_ns, event.end_ns)
         assert row["channels"]
         places = {CHANNELS[CHANNELS.number[id]].place for id in row["channels"]}
-        assert event.place in places
+        assert event.place in places or kind in SEEN_ELSEWHERE
         assert places - {event.place} <= set(row["near_places"]) <= set(CHANNELS.places)
-        assert row["severity"] in ("critical", "major", "notice")
+        assert row["severity"] in ("critical", "major", "notice", "none")
 
 
 @pytest.mark.parametrize("kind", INCIDENTS)
