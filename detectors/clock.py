@@ -97,7 +97,9 @@ class Clock(EventDetector):
         least = memory["least_s"]
         if not self.site.whole:
             device, delay_s = device[device >= 0], delay_s[device >= 0]
-        np.minimum.at(least, device, delay_s)
+        less = delay_s < least[device]
+        if np.count_nonzero(less):
+            np.minimum.at(least, device[less], delay_s[less])
         return findings
 
     def clocks(self, memory: Memory) -> list[DeviceClock]:

@@ -6,8 +6,6 @@ again and again. What is found here is what the long way finds, to the bit; a te
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +15,7 @@ from detectors.wearers import Wearers
 from ingest.readings import ReadingBatch
 
 Rows = NDArray[np.intp]
+_NONE: Rows = np.zeros(0, dtype=np.intp)
 
 
 class Everyday:
@@ -24,7 +23,6 @@ class Everyday:
 
     def __init__(self, levels: Levels, wearers: Wearers, channel: Rows) -> None:
         self.levels = levels
-        self.least, self.most = levels.least[channel], levels.most[channel]
         row_of = np.full(len(levels.channels) + 1, -1, dtype=np.intp)
         row_of[channel] = np.arange(len(channel))
         row = row_of[levels.channel_of]
@@ -32,6 +30,7 @@ class Everyday:
         self.row = row[self.point]  # … and the reading of each
         self.heard: BoolArray = row >= 0
         self.channel = channel
+        self.watched = np.flatnonzero(levels.count[channel])  # rows whose channel has levels
         self.wearing = _Wearing(wearers, channel, row_of) if len(wearers) else None
         self._learn()
 
@@ -42,24 +41,27 @@ class Everyday:
         """
         if np.count_nonzero(memory["active"]):
             return None
-        value, time_ns = readings.value, readings.time_ns
-        usable = value >= self.least
-        usable &= value <= self.most
-        if self.wearing is not None:
-            self.wearing.hear(time_ns, value, memory)
-            self.wearing.strike_unfit(usable, time_ns, memory)
         if self._version != self.levels.version:
             self._learn()
-        crossing = value >= self.inner_high
-        crossing |= value <= self.inner_low
-        crossing &= usable
-        if np.count_nonzero(crossing):
+        value, time_ns = readings.value, readings.time_ns
+        unfit = _NONE
+        if self.wearing is not None:
+            self.wearing.hear(time_ns, value, memory)
+            unfit = self.wearing.unfit(time_ns, memory)
+        judged = value[self.watched]
+        inside = judged > self.above
+        inside &= judged < self.below
+        usable = self.usable if np.count_nonzero(inside) == len(inside) else self._usable(value)
+        if len(unfit):
+            usable = usable.copy()
+            usable[unfit] = False
+        if usable is not self.usable and self._crosses(value, usable):
             return None
         event_ns = memory["event_ns"]
         told_ns = time_ns[self.row]
         before_ns = event_ns[self.point]
         news = told_ns > before_ns
-        if np.count_nonzero(usable) < len(usable):
+        if usable is not self.usable:
             news &= usable[self.row]
         if np.count_nonzero(news) == len(news):
             event_ns[self.point] = told_ns
@@ -69,11 +71,24 @@ class Everyday:
         heard[self.point] = news
         return usable, heard
 
+    def _usable(self, value: FloatArray) -> BoolArray:
+        """Which readings a sensor can have measured; those without levels are of no use here."""
+        usable: BoolArray = (value >= self.least) & (value <= self.most)
+        return usable
+
+    def _crosses(self, value: FloatArray, usable: BoolArray) -> bool:
+        return bool(np.count_nonzero(((value >= self.inner_high) | (value <= self.inner_low)) & usable))
+
     def _learn(self) -> None:
         """Levels move when a nominal value is learned."""
-        self._version = self.levels.version
-        self.inner_high = self.levels.inner_high[self.channel]
-        self.inner_low = self.levels.inner_low[self.channel]
+        levels, channel, watched = self.levels, self.channel, self.watched
+        self._version = levels.version
+        self.least, self.most = levels.least[channel], levels.most[channel]
+        self.inner_high, self.inner_low = levels.inner_high[channel], levels.inner_low[channel]
+        self.usable: BoolArray = levels.count[channel] > 0  # where every value lies between …
+        lowest, highest = np.nextafter(self.least, -np.inf), np.nextafter(self.most, np.inf)
+        self.above = np.maximum(self.inner_low, lowest)[watched]  # … these two: nothing is reached …
+        self.below = np.minimum(self.inner_high, highest)[watched]  # … and nothing is impossible
 
 
 class _Wearing:
@@ -106,15 +121,15 @@ class _Wearing:
             memory["wrist_ns"][point] = told_ns[newer]
             memory["off_wrist"][point] = value[self.wrist[newer]] < 0.5
 
-    def strike_unfit(self, usable: BoolArray, time_ns: TimeArray, memory: Memory) -> None:
-        """Take out what is not to be judged."""
+    def unfit(self, time_ns: TimeArray, memory: Memory) -> Rows:
+        """The readings that are not to be judged."""
+        unfit = _NONE
         if len(self.at_rest):
             restless = time_ns[self.at_rest] < memory["moved_ns"][self.rest_point] + self.rest_ns
-            _strike(usable, self.at_rest, restless)
+            if np.count_nonzero(restless):
+                unfit = self.at_rest[restless]
         if len(self.on_skin):
-            _strike(usable, self.on_skin, memory["off_wrist"][self.skin_point])
-
-
-def _strike(usable: BoolArray, rows: Rows, unfit: NDArray[Any]) -> None:
-    if np.count_nonzero(unfit):
-        usable[rows[unfit]] = False
+            off = memory["off_wrist"][self.skin_point]
+            if np.count_nonzero(off):
+                unfit = np.concatenate([unfit, self.on_skin[off]])
+        return unfit

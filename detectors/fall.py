@@ -74,8 +74,8 @@ class Fall(EventDetector):
         bands, size = self.bands, len(self.bands)
         if not size:
             return None
-        calm_readings = readings.everyday()
-        plan = None if calm_readings is None or self.usual is None else self.usual.of(calm_readings.channel)
+        calm_readings = readings.everyday
+        plan = None if calm_readings is None or self.usual is None else self.usual.of(calm_readings)
         if calm_readings is not None and plan is not None:
             if not np.count_nonzero(plan.heard):
                 return None

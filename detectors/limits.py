@@ -85,8 +85,8 @@ class Limits(EventDetector):
             raise RuntimeError("points(channels) must be called before judge: it says which site this is")
         levels, wearers = self.site
         levels.recall(memory)
-        calm = readings.everyday()
-        plan = None if calm is None or self.usual is None else self.usual.of(calm.channel)
+        calm = readings.everyday
+        plan = None if calm is None or self.usual is None else self.usual.of(calm)
         if calm is not None and plan is not None:
             heard = plan.hear(calm, memory)
             if heard is not None:

@@ -68,7 +68,7 @@ class Panel:
         self._calibration = Calibration(tuple(pools))
         self._blind = np.where(np.array([seat.eligible for seat in seats]), 0.0, np.nan)
         raw_at_lowest = np.array([_raw_at(seat.detector, LOWEST) for seat in seats])
-        self._high = raw_at_lowest[:, None]
+        self._high = np.repeat(raw_at_lowest, count)  # what each point's raw score must reach to count
         self._scale = LOWEST / self._high
         levels = [self._levels(seat, budget_per_day) for seat in seats]
         self._warning = np.repeat([level[0] for level in levels], count)
@@ -76,45 +76,51 @@ class Panel:
         self._learning = np.repeat([seat.detector.calibrated for seat in seats], count)
         self._hears_silence = np.array([seat.detector.hears_silence for seat in seats])[:, None]
         self._rhythm = next((n for n, seat in enumerate(seats) if seat.detector.leaves_residual), None)
+        self._order = sorted(range(judges), key=lambda number: number != self._rhythm)
         self._first = np.arange(judges + 1) * count  # where each seat's points begin
         self._stood = np.zeros(judges * count, dtype=bool)  # points that warned in the last row
         self._any_stood = False
         self._all_calm = np.ones(count, dtype=bool)
+        self._all_heard = np.ones(judges * count, dtype=bool)
         self._strange_s = np.zeros(count)  # how long a channel has not been calm
         self._most = self._lowest()
 
     def judge(self, row: Row) -> Findings:
         """The verdict on one settled row, whose values are in the order of `members`."""
-        heard = row.heard
-        raw = self._scores(row)
+        raw = self._scores(row).reshape(-1)
         surprise = np.minimum(raw * self._scale, self._most)
         severity = np.zeros(raw.size, dtype=np.uint8)
-        high = np.flatnonzero(raw >= self._high)
+        (high,) = (raw >= self._high).nonzero()
         if len(high):
-            observed, nominal = self._observed(raw, high)
-            surprise.reshape(-1)[high] = observed
-            warns = observed >= self._warning[high]
-            column = high % len(self.members)
-            tells = heard[column] & self._learning[high]
-            if warns.any():
-                severity[high] = np.where(observed >= self._alarm[high], ALARM, WARNING) * warns
-                tells &= ~(warns & self._stood[high])
-            if tells.any():
-                self._calibration.count_high(self._pool[high[tells]], nominal[tells])
+            surprise[high] = self._look(raw, high, row, severity)
         if self._calibration.wants_total():
-            self._calibration.count_all(self._pool[(np.isfinite(raw) & heard).reshape(-1)])
+            everywhere = np.isfinite(raw) & np.tile(row.heard, len(self.seats))
+            self._calibration.count_all(self._pool[everywhere])
         self._teach(row, severity)
         if self._calibration.end_row():
             self._most = self._lowest()
-        score = surprise / (surprise + 5.0)
         return Findings(
             points=self.points,
-            score=score.reshape(-1),
+            score=surprise / (surprise + 5.0),
             severity=severity,
-            heard=(heard | self._hears_silence).reshape(-1),
+            heard=self._all_heard if row.whole else (row.heard | self._hears_silence).reshape(-1),
             event_ns=np.full(raw.size, row.end_ns, dtype=np.int64),
             explain=lambda point: self._explain(point, row),
         )
+
+    def _look(self, raw: FloatArray, high: Any, row: Row, severity: SeverityArray) -> FloatArray:
+        """The observed surprise of the points `high`; sets their severity, counts those that teach."""
+        observed, nominal = self._observed(raw, high)
+        tells = self._learning[high]
+        if not row.whole:
+            tells &= row.heard[high % len(self.members)]
+        warns = observed >= self._warning[high]
+        if np.count_nonzero(warns):
+            severity[high] = np.where(observed >= self._alarm[high], ALARM, WARNING) * warns
+            tells &= ~(warns & self._stood[high])
+        if np.count_nonzero(tells):
+            self._calibration.count_high(self._pool[high[tells]], nominal[tells])
+        return observed
 
     def restart(self) -> None:
         """A new epoch: nothing is concluded from the gap."""
@@ -156,9 +162,7 @@ class Panel:
         """Raw scores (seats, channels)."""
         raw = np.empty((len(self.seats), len(self.members)))
         left_over = row
-        order = [self._rhythm] if self._rhythm is not None else []
-        order += [number for number in range(len(self.seats)) if number != self._rhythm]
-        for number in order:
+        for number in self._order:
             detector, memory = self.seats[number].detector, self._memories[number]
             raw[number] = detector.score(left_over if detector.deseasoned else row, memory)
             if number == self._rhythm:
@@ -170,9 +174,9 @@ class Panel:
     def _teach(self, row: Row, severity: SeverityArray) -> None:
         """Channels of which no point warns are calm, and teach; so do those strange for very long."""
         calm = self._all_calm
-        if severity.any() or self._any_stood:
+        if np.count_nonzero(severity) or self._any_stood:
             self._stood = severity != CALM
-            self._any_stood = bool(self._stood.any())
+            self._any_stood = bool(np.count_nonzero(self._stood))
             calm = np.logical_not(np.any(self._stood.reshape(len(self.seats), -1), axis=0))
             self._strange_s = (self._strange_s + row.period_s) * ~calm
             calm = calm | (self._strange_s >= RESUME_S)
@@ -181,7 +185,7 @@ class Panel:
 
     def _observed(self, raw: FloatArray, high: Any) -> tuple[FloatArray, FloatArray]:
         """Surprise of the points `high` as their pools show it, and as each detector alone would say."""
-        values = raw.reshape(-1)[high]
+        values = raw[high]
         cuts = np.searchsorted(high, self._first).tolist()
         nominal = np.empty(len(high))
         for seat, first, last in zip(self.seats, cuts, cuts[1:]):
@@ -192,8 +196,7 @@ class Panel:
         return np.where(self._learning[high], observed, nominal), nominal
 
     def _lowest(self) -> FloatArray:
-        most = np.where(self._learning, self._calibration.lowest()[self._pool], LOWEST)
-        return most.reshape(len(self.seats), -1)
+        return np.where(self._learning, self._calibration.lowest()[self._pool], LOWEST)
 
     def _levels(self, seat: Seat, budget_per_day: float) -> tuple[float, float]:
         """Surprise from which a seat warns and alarms."""

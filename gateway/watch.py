@@ -51,12 +51,14 @@ class Watch:
             findings += self.bank.judge_readings(tick.readings, tick.now_ns)
         changes: list[AlertChange] = []
         commands = tick.commands
+        settled = False
         for grid, row in self.window.settled(tick.now_ns):
             around.show(grid, row.values, row.end_ns)
             verdicts = self.bank.judge_row(grid, row)
             changes += self.lifecycle.update([*findings, *verdicts], commands, tick.now_ns, around)
-            findings, commands = [], ()
-        changes += self.lifecycle.update(findings, commands, tick.now_ns, around)
+            findings, commands, settled = [], (), True
+        if not settled or changes:  # else there is nothing that the last update has not seen
+            changes += self.lifecycle.update(findings, commands, tick.now_ns, around)
         return changes
 
     def next_deadline_ns(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -23,9 +24,9 @@ MOST_PLANNED = 100_000  # channels in all of them
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReadingBatch:
-    """Columns of equal length (readings,). Times are UTC nanoseconds since 1970; values in the channel's unit."""
+    """Columns of equal length (readings,). Times are UTC ns since 1970; values in the channel's unit."""
 
     channel: NDArray[np.int32]  # the channel's number in the ChannelTable
     time_ns: NDArray[np.int64]  # when it was measured
@@ -48,6 +49,12 @@ class ReadingBatch:
             self.flags[rows],
         )
 
+    @cached_property
+    def together(self) -> bytes:
+        """Which channels speak, as a key; see `Recurring`."""
+        return self.channel.tobytes()
+
+    @cached_property
     def everyday(self) -> ReadingBatch | None:
         """The finite readings that are not bad; None where one is uncertain, late, early or in conflict."""
         if np.count_nonzero(self.flags & UNUSUAL):
@@ -117,13 +124,12 @@ class Recurring(Generic[T]):
         self._seen: set[int] = set()
         self._size = 0
 
-    def of(self, channel: NDArray[np.int32]) -> T | None:
-        """The plan for these channels; None where they are new together, or one of them speaks twice."""
-        key = channel.tobytes()
+    def of(self, readings: ReadingBatch) -> T | None:
+        """The plan for their channels; None where these are new together, or one of them speaks twice."""
         try:
-            return self._plans[key]
+            return self._plans[readings.together]
         except KeyError:
-            return self._new(key, channel)
+            return self._new(readings.together, readings.channel)
 
     def _new(self, key: bytes, channel: NDArray[np.int32]) -> T | None:
         if hash(key) not in self._seen:

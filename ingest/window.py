@@ -62,8 +62,8 @@ class Window:
 
     def take(self, readings: ReadingBatch) -> None:
         """Put usable readings into their cells; any order, sorted by channel and time is fastest."""
-        everyday = readings.everyday()
-        parts = None if everyday is None else self._parts.of(everyday.channel)
+        everyday = readings.everyday
+        parts = None if everyday is None else self._parts.of(everyday)
         if everyday is None or parts is None:
             self._take_any(readings)
             return
@@ -103,9 +103,11 @@ class Window:
         while True:
             for ring in self._rings:
                 ring.skip_emptiness(now_ns)
-            due, number = min((ring.due_ns, number) for number, ring in enumerate(self._rings))
+            dues = [ring.due_ns for ring in self._rings]
+            due = min(dues)
             if due > now_ns:
                 return
+            number = dues.index(due)
             yield number, self._rings[number].next_row()
 
     def next_settling_ns(self) -> int:

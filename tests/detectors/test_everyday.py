@@ -135,4 +135,4 @@ def test_the_short_way_is_taken_at_all() -> None:
         limits.judge(ReadingBatch.of(channel, START_NS + tick * SECOND_NS, usual), START_NS, memory)
 
     assert limits.usual is not None
-    assert limits.usual.of(channel) is not None
+    assert limits.usual.of(ReadingBatch.of(channel, START_NS, usual)) is not None
