@@ -63,8 +63,7 @@ class Outbox:
         receiver = self.receiver
 
         def work(connection: sqlite3.Connection) -> tuple[int, set[int]]:
-            for statement in filter(None, map(str.strip, SCHEMA.split(";"))):
-                connection.execute(statement)
+            _prepare(connection)
             row = connection.execute("SELECT cursor FROM delivery WHERE notifier = ?", (receiver,)).fetchone()
             if row is None:
                 (others,) = connection.execute("SELECT count(*) FROM delivery").fetchone()
@@ -168,10 +167,13 @@ def retire(store: Store, receivers: Collection[str]) -> None:
 def prune(connection: sqlite3.Connection, now_ns: int, keep_ns: int = 7 * DAY_NS, most: int = 200_000) -> int:
     """Inside a transaction: forget what every receiver has had for `keep_ns`, and keep the outbox bounded.
 
-    Beyond `most` rows undelivered ones go too, counted: P4 updates first, then by grade, oldest first; P1
-    last of all. Returns the number of rows that somebody had not been told.
+    Where nobody is to be told, age alone counts. Beyond `most` rows undelivered ones go too, counted: P4 updates
+    first, then by grade, oldest first; P1 last of all. Returns how many rows somebody had not been told.
     """
-    (slowest,) = connection.execute("SELECT coalesce(min(cursor), 0) FROM delivery").fetchone()
+    _prepare(connection)
+    (slowest,) = connection.execute(
+        "SELECT coalesce(min(cursor), (SELECT max(id) FROM outbox), 0) FROM delivery"
+    ).fetchone()
     connection.execute("DELETE FROM outbox WHERE id <= ? AND created_ns < ?", (slowest, now_ns - keep_ns))
     (rows,) = connection.execute("SELECT count(*) FROM outbox").fetchone()
     if rows <= most:
@@ -187,13 +189,49 @@ def prune(connection: sqlite3.Connection, now_ns: int, keep_ns: int = 7 * DAY_NS
     return int(untold)
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What one receiver has still to be told."""
+
+    waiting: int
+    oldest_ns: int  # when the oldest of it was committed; 0 where nothing waits
+    refused: int  # put aside for good, since ever
+
+
+def backlogs(connection: sqlite3.Connection) -> dict[str, Backlog]:
+    """By receiver."""
+    if not _is_prepared(connection):
+        return {}
+    known = counts(connection)
+    receivers = connection.execute("SELECT notifier, cursor FROM delivery").fetchall()
+    found = {}
+    for receiver, cursor in receivers:
+        waiting, oldest_ns = connection.execute(
+            "SELECT count(*), coalesce(min(created_ns), 0) FROM outbox WHERE id > ?"
+            " AND id NOT IN (SELECT id FROM delivery_ahead WHERE notifier = ?)",
+            (cursor, receiver),
+        ).fetchone()
+        found[receiver] = Backlog(waiting, oldest_ns, known.get((receiver, "refused"), 0))
+    return found
+
+
 def counts(connection: sqlite3.Connection) -> dict[tuple[str, str], int]:
     """Changes by (receiver, what became of them): settled, refused; pruned untold under the receiver ""."""
-    try:
-        rows = connection.execute("SELECT notifier, what, n FROM delivery_counts").fetchall()
-    except sqlite3.OperationalError:  # nobody has been registered yet
+    if not _is_prepared(connection):
         return {}
+    rows = connection.execute("SELECT notifier, what, n FROM delivery_counts").fetchall()
     return {(notifier, what): n for notifier, what, n in rows}
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    for statement in filter(None, map(str.strip, SCHEMA.split(";"))):
+        connection.execute(statement)
+
+
+def _is_prepared(connection: sqlite3.Connection) -> bool:
+    """Whether a receiver has ever been registered."""
+    found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'delivery_counts'").fetchone()
+    return found is not None
 
 
 def _count(connection: sqlite3.Connection, receiver: str, what: str, n: int) -> None:

@@ -146,11 +146,11 @@ def is_centre(data: Mapping[str, Any]) -> bool:
 def settings_hash(settings: Settings | None, channels: ChannelTable, links: Sequence[Link] = ()) -> str:
     """SHA-256 over settings, channels and links: with the ticks it decides everything. Secrets stay out.
 
-    So do the places of files, which say nothing about what is in them.
+    So do the places of files, which say nothing about what is in them, and who may ask how the gateway is.
     """
-    folders = {"site": {"channels", "links", "context", "data"}, "archive": {"folder"}}
+    aside: Any = {"site": {"channels", "links", "context", "data"}, "archive": {"folder"}, "metrics": True}
     content = {
-        "settings": None if settings is None else settings.model_dump(mode="json", exclude=folders),
+        "settings": None if settings is None else settings.model_dump(mode="json", exclude=aside),
         "channels": [
             [channel.id, *(repr(getattr(channel, column)) for column in channel.__slots__[1:])]
             for channel in channels.channels

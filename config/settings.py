@@ -222,6 +222,16 @@ class Centre(Settings):
     heartbeat_s: Annotated[Seconds, Field(gt=0)] = Field(default=60.0, description="time between heartbeats")
 
 
+class Metrics(Settings):
+    """Where the gateway tells of itself: `/metrics` for Prometheus, `/healthz`, and `/status` as JSON.
+
+    Without this table nothing listens. It has no passwords, so leave it on the loopback address.
+    """
+
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: Port = Field(default=9464, description="port to listen on")
+
+
 class GatewaySettings(Settings):
     """gateway.toml"""
 
@@ -232,6 +242,7 @@ class GatewaySettings(Settings):
     influxdb: Influx | None = Field(default=None, description="copy readings to InfluxDB")
     archive: Archive | None = Field(default=None, description="copy readings to Parquet files")
     centre: Centre | None = Field(default=None, description="tell the linkage centre")
+    metrics: Metrics | None = Field(default=None, description="tell of itself to whoever asks")
 
 
 class Listen(Settings):
