@@ -24,6 +24,7 @@ from config.errors import DeliveryFailed
 from ingest.compaction import Stopped, merge, mergeable
 from ingest.courier import Gap, Place, Trip
 from ingest.fetch import DAMAGED, fetched
+from ingest.folders import make_folder
 from ingest.journal import Listed, StoredTick, commands_of, listed, stored_arrivals, stored_ticks
 from ingest.parquet import CHANNELS_A_GROUP, ROWS_A_GROUP, Recording, sync
 from ingest.progress import read_progress
@@ -91,7 +92,7 @@ class Archive:
     def _clear(self) -> None:
         """The folder, once in a life without what an earlier one left half done."""
         if self._tidied < 0:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             for part in self.folder.glob("readings-*.parquet.part"):
                 part.unlink()
             for hour in leftovers(self.folder):

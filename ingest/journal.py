@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from config.channels import ChannelTable
 from config.errors import SettingsError
 from ingest.columns import Damaged, decode
+from ingest.folders import make_folder
 from ingest.readings import ReadingBatch
 from ingest.ticks import Command, Epoch
 
@@ -95,7 +96,7 @@ class FolderInUse(SettingsError):
 def open_writer(folder: Path) -> tuple[sqlite3.Connection, IO[str]]:
     """The writing connection, its schema in place, and the held lock; SettingsError says why it cannot be."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         lock = (folder / "journal.lock").open("w")
     except OSError as error:
         raise SettingsError(

@@ -16,6 +16,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from alerts.centre.casebook import prepare
 from config.errors import SettingsError
+from ingest.folders import make_folder
 
 ROLES = ("staff", "administrator")
 NAME = re.compile(r"[\w.@-]{1,64}")
@@ -71,7 +72,7 @@ def add_account(path: Path, name: str, role: str, password: str) -> None:
             f"--add-user {name}: the password must have {PASSWORD_LEAST} to {PASSWORD_MOST} characters,"
             f" got {len(password)}"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     fresh = not path.exists()
     connection = sqlite3.connect(path, isolation_level=None, timeout=30)
     try:

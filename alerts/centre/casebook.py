@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from alerts.centre.events import STAFF_SOURCE, Fact
+from ingest.folders import make_folder
 
 T = TypeVar("T")
 
@@ -96,7 +97,7 @@ class Casebook:
 
     def open(self) -> None:
         """Create the file if need be and start the writer; sqlite3.Error when it cannot be used."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         fresh = not self.path.exists()
         self._connection = sqlite3.connect(
             self.path, isolation_level=None, check_same_thread=False, timeout=30
