@@ -53,6 +53,9 @@ class Archive:
     name: str = "archive"
     fresh_first: bool = False
     stop_s: float = 10.0
+    _unmergeable: set[str] = field(
+        default_factory=set, repr=False
+    )  # first hours of days; tried once in a life
     _tidied: int = field(default=-1, repr=False)  # the hour in which the folder was last looked after
 
     def carry(self, connection: sqlite3.Connection, gap: Gap, stop: threading.Event) -> Trip | None:
@@ -115,10 +118,13 @@ class Archive:
         progress = read_progress(connection, self.name)  # what is durable, not what we think
         carried = 0 if progress is None else progress.cursor.tick
         for hours in list(mergeable(volumes(self.folder), carried, self.now_ns())):
+            if hours[0].path.name in self._unmergeable:
+                continue
             try:
                 merge(hours, stop.is_set)
-            except ArrowException as error:
-                log.error("%s: a day cannot be merged, its hours stay: %s", hours[0].path, error)
+            except (ArrowException, OSError) as error:
+                self._unmergeable.add(hours[0].path.name)
+                log.error("%s: its day cannot be merged, the hours stay: %s", hours[0].path, error)
 
     def _let_go(self) -> None:
         """Delete what is older than it is to be kept, and the oldest while all is larger than it may be."""

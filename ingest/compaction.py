@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 
-from ingest.parquet import Recording
-from ingest.readings import CONFLICT, QUALITY_NAMES, STAMPED, ReadingBatch
+from ingest.parquet import Recording, columns_of, texts_of
+from ingest.readings import CONFLICT, ReadingBatch
 from ingest.shelf import DAY_NS, About, Volume, about, day_name
 
 DAY_ROWS_A_GROUP = 250_000  # whole channels; three at 1 Hz, hundreds at 1 min
@@ -59,7 +58,7 @@ def mergeable(known: Sequence[Volume], carried_tick: int, now_ns: int) -> Iterat
 
 
 def merge(hours: Sequence[Volume], give_up: Callable[[], bool]) -> Path:
-    """Write the day beside its hours, then remove them; Stopped, with nothing changed, when told to give up."""
+    """Write the day beside its hours, then remove them; Stopped, with nothing changed, if told to give up."""
     first, last = about(hours[0].path), about(hours[-1].path)
     if first is None or last is None:
         raise ValueError(f"{hours[0].path}: not a file of the archive")
@@ -111,38 +110,11 @@ def _runs(path: Path, number: int) -> Iterator[Run]:
     with pq.ParquetFile(path, read_dictionary=["channel", "quality"]) as file:
         for group in range(file.num_row_groups):
             table = file.read_row_group(group)
-            names, channel = _texts(table.column("channel"))
+            names, channel = texts_of(table.column("channel"))
             readings = columns_of(table)
             starts = np.flatnonzero(np.diff(channel, prepend=-1)).tolist()
             for start, end in zip(starts, [*starts[1:], len(channel)]):
                 yield names[channel[start]], number, readings.where(np.arange(start, end))
-
-
-def columns_of(table: Any) -> ReadingBatch:
-    """The readings of a table of the archive; channel numbers are 0."""
-    import pyarrow as pa
-
-    names, index = _texts(table.column("quality"))
-    quality = np.array([QUALITY_NAMES.index(name) for name in names] or [0], dtype=np.uint8)[index]
-    time_ns, arrival_ns = (
-        table.column(name).combine_chunks().view(pa.int64()).to_numpy() for name in ("time", "arrival")
-    )
-    conflict = table.column("conflict").to_numpy()
-    return ReadingBatch(
-        np.zeros(len(table), dtype=np.int32),
-        time_ns,
-        table.column("value").to_numpy(),
-        quality,
-        arrival_ns,
-        conflict.astype(np.uint8) * np.uint8(CONFLICT) | np.uint8(STAMPED),
-    )
-
-
-def _texts(column: Any) -> tuple[list[str], Any]:
-    """The texts of a dictionary column and the number of each row's."""
-    array = column.unify_dictionaries().combine_chunks()
-    array = array.chunk(0) if hasattr(array, "num_chunks") else array
-    return array.dictionary.to_pylist(), array.indices.to_numpy()
 
 
 def _day(volume: Volume) -> int:

@@ -7,9 +7,10 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from config.channels import ChannelTable
-from ingest.readings import CONFLICT, QUALITY_NAMES, ReadingBatch
+from ingest.readings import CONFLICT, QUALITY_NAMES, STAMPED, ReadingBatch
 
 CHANNELS_A_GROUP = 10  # readers of one channel's day read few rows beside it …
 ROWS_A_GROUP = 20_000  # … but a group costs its footer, so that sparse channels share one
@@ -79,12 +80,119 @@ class Recording:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._writer.close()
-        if kind is None:
-            sync(self._part)
-            self._part.replace(self.path)
-            sync(self.path.parent)
-        else:
-            self._part.unlink(missing_ok=True)
+        _appear(self._part, self.path, kind is None)
+
+
+class CsvRecording:
+    """The same as text; times as integer ns or, for people, RFC 3339. A value that is none is left empty."""
+
+    def __init__(self, path: Path, readable: bool = False) -> None:
+        import pyarrow as pa
+        from pyarrow import csv
+
+        self.path = path
+        self.rows = 0
+        self._part = path.with_name(path.name + ".part")
+        self._time = pa.string() if readable else pa.int64()
+        kinds = {
+            "time": self._time,
+            "channel": pa.string(),
+            "value": pa.float64(),
+            "quality": pa.string(),
+            "arrival": self._time,
+            "conflict": pa.bool_(),
+        }
+        self._schema = pa.schema(list(kinds.items()))
+        self._writer = csv.CSVWriter(self._part, self._schema)
+
+    def write(self, readings: ReadingBatch, ids: Sequence[str]) -> None:
+        """Append rows; `ids` are the texts of the channel numbers."""
+        import pyarrow as pa
+
+        used, index = np.unique(readings.channel, return_inverse=True)
+        names = pa.array([ids[number] for number in used.tolist()], pa.string())
+        columns = [
+            self._moments(readings.time_ns),
+            names.take(pa.array(index)),
+            pa.array(readings.value, mask=np.isnan(readings.value)),
+            pa.array(QUALITY_NAMES).take(pa.array(readings.quality)),
+            self._moments(readings.arrival_ns),
+            pa.array((readings.flags & CONFLICT) != 0),
+        ]
+        self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
+        self.rows += len(readings)
+
+    def _moments(self, time_ns: NDArray[np.int64]) -> Any:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        plain = pa.array(time_ns)
+        if self._time == pa.int64():
+            return plain
+        return pc.strftime(plain.cast(pa.timestamp("ns", tz="UTC")), "%Y-%m-%dT%H:%M:%SZ")
+
+    def __enter__(self) -> "CsvRecording":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.close()
+        _appear(self._part, self.path, kind is None)
+
+
+def _appear(part: Path, path: Path, whole: bool) -> None:
+    """A file that is whole takes its name, synced; one that is not goes."""
+    if whole:
+        sync(part)
+        part.replace(path)
+        sync(path.parent)
+    else:
+        part.unlink(missing_ok=True)
+
+
+def columns_of(table: Any) -> ReadingBatch:
+    """The readings of a table of the archive; channel numbers are 0."""
+    import pyarrow as pa
+
+    names, index = texts_of(table.column("quality"))
+    quality = np.array([QUALITY_NAMES.index(name) for name in names] or [0], dtype=np.uint8)[index]
+    time_ns, arrival_ns = (
+        table.column(name).combine_chunks().view(pa.int64()).to_numpy() for name in ("time", "arrival")
+    )
+    conflict = table.column("conflict").to_numpy()
+    return ReadingBatch(
+        np.zeros(len(table), dtype=np.int32),
+        time_ns,
+        table.column("value").to_numpy(),
+        quality,
+        arrival_ns,
+        conflict.astype(np.uint8) * np.uint8(CONFLICT) | np.uint8(STAMPED),
+    )
+
+
+def texts_of(column: Any) -> tuple[list[str], NDArray[np.int32]]:
+    """The texts of a dictionary column and the number of each row's."""
+    array = column.unify_dictionaries().combine_chunks()
+    array = array.chunk(0) if hasattr(array, "num_chunks") else array
+    return array.dictionary.to_pylist(), array.indices.to_numpy()
+
+
+def write_readings(path: Path, batches: Iterable[ReadingBatch], channels: ChannelTable) -> int:
+    """Write a recording in the order given: Parquet, or CSV where the name ends so. The rows written."""
+    path = Path(path)
+    is_csv = path.suffix == ".csv"
+    with CsvRecording(path) if is_csv else Recording(path) as recording:
+        waiting: list[ReadingBatch] = []
+        for batch in batches:
+            waiting.append(batch)
+            if sum(map(len, waiting)) >= ROWS_BY_TIME:
+                recording.write(ReadingBatch.joined(waiting), channels.ids)
+                waiting = []
+        rest = ReadingBatch.joined(waiting)
+        if len(rest) or not (recording.rows or is_csv):
+            recording.write(rest, channels.ids)
+        return recording.rows
 
 
 def sync(path: Path) -> None:
@@ -94,53 +202,3 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def write_readings(path: Path, batches: Iterable[ReadingBatch], channels: ChannelTable) -> int:
-    """Write a recording in the order given: Parquet, or CSV where the name ends so. The rows written."""
-    path = Path(path)
-    if path.suffix == ".csv":
-        return _write_csv(path, batches, channels)
-    with Recording(path) as recording:
-        waiting: list[ReadingBatch] = []
-        for batch in batches:
-            waiting.append(batch)
-            if sum(map(len, waiting)) >= ROWS_BY_TIME:
-                recording.write(ReadingBatch.joined(waiting), channels.ids)
-                waiting = []
-        rest = ReadingBatch.joined(waiting)
-        if len(rest) or not recording.rows:
-            recording.write(rest, channels.ids)
-        return recording.rows
-
-
-def _write_csv(path: Path, batches: Iterable[ReadingBatch], channels: ChannelTable) -> int:
-    """Times as integer ns; a value that is not a number is left empty."""
-    import pyarrow as pa
-    from pyarrow import csv
-
-    fields = [
-        ("time", pa.int64()),
-        ("channel", pa.string()),
-        ("value", pa.float64()),
-        ("quality", pa.string()),
-    ]
-    shape = pa.schema([*fields, ("arrival", pa.int64()), ("conflict", pa.bool_())])
-    names, qualities = pa.array(channels.ids), pa.array(QUALITY_NAMES)
-    rows = 0
-    part = path.with_name(path.name + ".part")
-    with csv.CSVWriter(part, shape) as writer:
-        for batch in batches:
-            columns = [
-                pa.array(batch.time_ns),
-                names.take(pa.array(batch.channel)),
-                pa.array(batch.value, mask=np.isnan(batch.value)),
-                qualities.take(pa.array(batch.quality)),
-                pa.array(batch.arrival_ns),
-                pa.array((batch.flags & CONFLICT) != 0),
-            ]
-            writer.write_table(pa.Table.from_arrays(columns, schema=shape))
-            rows += len(batch)
-    sync(part)
-    part.replace(path)
-    return rows

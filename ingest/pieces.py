@@ -1,7 +1,6 @@
 """Pieces: a recording on disk as parts that fit into memory; nothing in it is believed unchecked."""
 
 import csv
-import json
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -14,8 +13,8 @@ from numpy.typing import NDArray
 
 from config.channels import ChannelTable
 from config.errors import InputError
-from ingest.parquet import ABOUT
 from ingest.readings import CONFLICT, QUALITY_NAMES, STAMPED, ReadingBatch
+from ingest.shelf import about_of
 from ingest.ticks import SECOND_NS
 
 log = logging.getLogger(__name__)
@@ -168,9 +167,8 @@ def open_parquet(path: Path, intake: Intake) -> ParquetRecording:
         if rows:
             first, last = _range(file, number, ordering, path)
             pieces.append(RowGroup(path, number, rows, first, last, intake))
-    about = (file.schema_arrow.metadata or {}).get(ABOUT)
-    known = json.loads(about) if about else None
-    return ParquetRecording(pieces, (known["first_tick"], known["last_tick"]) if known else None)
+    about = about_of(file.schema_arrow.metadata)
+    return ParquetRecording(pieces, (about.first_tick, about.last_tick) if about else None)
 
 
 class Spool:

@@ -21,13 +21,13 @@ from ingest.influxql import is_address, spool_influx
 from ingest.parquet import write_readings
 from ingest.pieces import AT_ONCE, Intake, Kept, Piece, Spool, open_parquet, spool_csv
 from ingest.readings import ReadingBatch
+from ingest.shelf import FACTS, leftovers
 from ingest.ticks import SECOND_NS, Command, Epoch, Tick, tick_of
 
 __all__ = ["read_ticks", "write_readings"]
 
 log = logging.getLogger(__name__)
 
-FACTS = "facts.jsonl"
 ADMITTED_AT_ONCE = 1_000  # readings a tick from which ticks are admitted one by one
 
 Progress = Callable[[float], None]
@@ -274,7 +274,7 @@ def _sliced(
 def _parts(path: Path, intake: Intake, facts: Path | None, spool: Spool) -> Iterator[_Part]:
     """What is to be read, in order, each with the facts that fall into it."""
     if path.is_dir():
-        files = sorted(path.glob("*.parquet"))
+        files = sorted(set(path.glob("*.parquet")) - set(leftovers(path)))
         if not files:
             raise InputError(
                 f"{path}: no .parquet file in this folder; name a recording or an archive folder"

@@ -69,10 +69,14 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 def about(path: Path) -> About | None:
-    """What a file says of itself; None where our archive did not write it."""
+    """What a file says of itself; None where our archive did not write it, or it is damaged."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return about_of(pq.read_metadata(path).metadata)
+    try:
+        return about_of(pq.read_metadata(path).metadata)
+    except (pa.ArrowException, OSError):
+        return None
 
 
 def about_of(metadata: dict[bytes, bytes] | None) -> About | None:
