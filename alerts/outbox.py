@@ -167,8 +167,8 @@ def retire(store: Store, receivers: Collection[str]) -> None:
 def prune(connection: sqlite3.Connection, now_ns: int, keep_ns: int = 7 * DAY_NS, most: int = 200_000) -> int:
     """Inside a transaction: forget what every receiver has had for `keep_ns`, and keep the outbox bounded.
 
-    Where nobody is to be told, age alone counts. Beyond `most` rows undelivered ones go too, counted: P4 updates
-    first, then by grade, oldest first; P1 last of all. Returns how many rows somebody had not been told.
+    Where nobody is to be told, age alone counts. Beyond `most` rows undelivered ones go too, counted: P4
+    updates first, then by grade, oldest first; P1 last of all. Returns how many of them had not been told.
     """
     _prepare(connection)
     (slowest,) = connection.execute(

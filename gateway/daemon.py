@@ -18,6 +18,7 @@ from ingest.wallclock import WallClock
 if TYPE_CHECKING:
     from alerts.alert import AlertChange
     from alerts.notifiers.base import Notifier
+    from gateway.health import Health
     from gateway.housekeeping import Housekeeping
     from gateway.subscription import Subscription
     from gateway.watch import Watch
@@ -64,6 +65,7 @@ class Gateway:
         self.storage = Storage(site.data, self.files.channels, self.clock, limits)
         self.vitals = Vitals()
         self.systemd = Systemd()
+        self.watch: Watch | None = None  # until its memories are loaded
         self._stopping = threading.Event()
         self._subscriptions: list[Subscription] = []
         self._carriers: list[Carrying] = []
@@ -72,12 +74,16 @@ class Gateway:
         """Until `stop`; `ready` is called when the first tick is committed."""
         from gateway.watch import keep_watch, with_deadlines
 
+        health = self._health()
         recovery = self.storage.open()
         self.storage.start()
         self._field = self._start_sources()
         housekeeping = self._housekeeping()
+        if health is not None:
+            health.start()
         try:
-            watch = self._watch_as_it_was(recovery)
+            watch = self.watch = self._watch_as_it_was(recovery)
+            self.vitals.hold(alarm.grade for alarm in watch.lifecycle.open_alarms())
             self._start_carriers(watch)
             housekeeping.start()
             ticks = self._ticks(recovery.last_tick_ns, watch.now_ns, ready)
@@ -86,6 +92,8 @@ class Gateway:
             self.systemd.say("STOPPING=1")
             self._field.stop()
             housekeeping.stop()
+            if health is not None:
+                health.stop()
             self._stop_carriers()
             self.storage.stop()
             for subscription in self._subscriptions:
@@ -95,16 +103,31 @@ class Gateway:
         """Ask for the end: the tick under way is finished, memories are saved. From any thread."""
         self._stopping.set()
 
+    @property
+    def trouble(self) -> str:
+        """Why this gateway does not do its work; "" where ticks progress and the journal can be written."""
+        failure = self.storage.failure
+        return self.vitals.trouble if failure is None else f"the journal cannot be written: {failure}"
+
+    def troubles(self) -> dict[str, str]:
+        """What waits for somebody far away, and why."""
+        waiting: list[Waiting] = [self._field, *self._subscriptions, *self._carriers]
+        return {one.name: one.trouble for one in waiting if one.trouble}
+
+    def sources_up(self) -> dict[str, bool]:
+        """Whether each source answers."""
+        polled = {standing.name: standing.up for standing in self._field.standings}
+        return polled | {one.name: one.up for one in self._subscriptions}
+
     def status(self, watch: "Watch") -> Mapping[str, Any]:
         """For heartbeats: how this gateway is doing, and what it holds to be wrong."""
-        waiting: list[Waiting] = [self._field, *self._subscriptions, *self._carriers]
         return {
             "site": self.settings.site.id,
             "name": self.settings.site.name,
             "channels": len(self.files.channels),
             "learning": watch.surroundings.learning(),
             "open_alarms": [alarm.alert_id for alarm in watch.lifecycle.open_alarms()],
-            "trouble": {one.name: one.trouble for one in waiting if one.trouble},
+            "trouble": self.troubles(),
             **self.vitals.summary(),
         }
 
@@ -146,11 +169,13 @@ class Gateway:
         """Couriers to far stores and senders to receivers, each in its own thread."""
         from alerts.delivery import Delivery
         from alerts.notifiers.base import Home
+        from alerts.outbox import retire as retire_receivers
         from ingest.courier import Courier, retire
 
         home = Home(self.settings.site.id, lambda: self.status(watch), self.storage.command)
         couriers = [Courier(self.storage, store) for store in self._far_stores()]
         senders = [Delivery(self.storage, told, name, home) for name, told in self._receivers().items()]
+        retire_receivers(self.storage, [sender.name for sender in senders])
         retire(self.storage, [courier.name for courier in couriers])
         for sender in senders:
             sender.register()
@@ -166,15 +191,20 @@ class Gateway:
         for end in ends:
             end.join()
 
-    def _housekeeping(self) -> "Housekeeping":
-        from gateway.housekeeping import Housekeeping
-        from ingest.ledger import read_ledger
+    def _health(self) -> "Health | None":
+        """The server that tells of this gateway, where the settings want one."""
+        if (metrics := self.settings.metrics) is None:
+            return None
+        from gateway.health import Health
+        from gateway.report import from_inside
 
-        site = self.settings.site
-        return Housekeeping(
-            site.timezone,
-            {"ledger": lambda: log.info("ledger of the day\n%s", read_ledger(site.data).table())},
-        )
+        return Health(metrics.host, metrics.port, lambda: self.trouble, lambda: from_inside(self))
+
+    def _housekeeping(self) -> "Housekeeping":
+        from gateway.housekeeping import Daily, Housekeeping
+
+        daily = Daily(self.storage, self.clock, self.settings.site.id, self.files.hash)
+        return Housekeeping(self.settings.site.timezone, daily.jobs(), at_once=daily.catch_up)
 
     def _far_stores(self) -> list["Carrier"]:
         stores: list[Carrier] = []
@@ -217,6 +247,8 @@ class Gateway:
                 self.systemd.say("READY=1")
                 ready()
             self.systemd.say("WATCHDOG=1")
+            if tick.epoch is not None:
+                self.vitals.epochs[tick.epoch.reason] += 1
             self.vitals.ticked((self.clock.now_ns() - now_ns) / SECOND_NS, len(tick.readings))
             watched_ns = now_ns
             stepped = self.clock.epoch_if_stepped()
@@ -239,6 +271,7 @@ class Record:
 
     def __init__(self, gateway: Gateway, watch: "Watch") -> None:
         self._storage = gateway.storage
+        self._vitals = gateway.vitals
         self._source = gateway.source
         self._every_ns = int(gateway.settings.site.snapshot_every_s * SECOND_NS)
         self._watch = watch
@@ -252,6 +285,8 @@ class Record:
         for change in changes:
             if change.notify:
                 log.warning("%s %s at %s: %s", change.grade, change.kind, change.place, change.because)
+        if changes:
+            self._vitals.hold(alarm.grade for alarm in self._watch.lifecycle.open_alarms())
         if tick.now_ns != self._storage.closing_ns:
             return
         events, self._events = self._events, []

@@ -39,6 +39,10 @@ class WallClock:
         stream, monotonic = self._anchor
         return stream + self._monotonic_ns() - monotonic
 
+    def ahead_ns(self) -> int:
+        """How far stream time is ahead of the wall clock now: up to 5 s, or more while that is not good."""
+        return self.now_ns() - self._wall_ns()
+
     def continue_from(self, last_tick_ns: int) -> None:
         """Start behind the last known tick where the wall clock cannot be believed; before the first tick."""
         if not self.good and self.now_ns() <= last_tick_ns:

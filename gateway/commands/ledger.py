@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 HELP = "what became of every reading that arrived"
@@ -11,6 +12,14 @@ EXAMPLE = "watchline ledger gateway.toml"
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("settings", type=Path, help="gateway.toml, or the gateway's data folder")
     parser.add_argument("--json", action="store_true", help="machine-readable")
+    parser.add_argument(
+        "--lanes", action="store_true", help="a line for every device, not only for unusual ones"
+    )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="go along the chain of daily lines instead; exit 1 if it is broken",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -18,6 +27,21 @@ def run(args: argparse.Namespace) -> int:
     from ingest.ledger import read_ledger
 
     folder = args.settings if args.settings.is_dir() else read_gateway(args.settings).site.data
+    if args.verify:
+        return _verify(folder, args.json)
     ledger = read_ledger(folder)
-    print(json.dumps(ledger.as_dict(), ensure_ascii=False) if args.json else ledger.table())
+    print(json.dumps(ledger.as_dict(), ensure_ascii=False) if args.json else ledger.table(args.lanes))
     return 0 if ledger.balanced else 1
+
+
+def _verify(folder: Path, as_json: bool) -> int:
+    from ingest.daybook import verify
+
+    verdict = verify(folder)
+    if as_json:
+        print(json.dumps({"lines": verdict.lines, "newest": verdict.newest, "broken": verdict.broken}))
+    else:
+        print(f"{verdict.lines} daily lines hold together; the newest is {verdict.newest}")
+        if verdict.broken:
+            print(verdict.broken, file=sys.stderr)
+    return 1 if verdict.broken else 0
