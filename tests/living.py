@@ -83,7 +83,7 @@ class Gateway:
 
     def wait_for(self, text: str, seconds: float = WAIT_S) -> None:
         """Until this life's log says so."""
-        until(lambda: text in self.said() or not self.alive(), seconds)
+        until(lambda: text in self.said() or (self.process is not None and not self.alive()), seconds)
         assert text in self.said(), self.said()
 
     def ready(self) -> None:
