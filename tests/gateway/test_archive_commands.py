@@ -47,7 +47,7 @@ def test_an_export_of_one_channel_and_one_hour_as_csv(
         "--from",
         "2025-10-09T12:59:50Z",
         "--to",
-        "2025-10-09T14:00:00Z",
+        "2025-10-09T13:30:00Z",
         "--json",
     ]
 
