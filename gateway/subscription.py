@@ -153,7 +153,7 @@ class Subscription:
         error, self._dial_error, self._dialling = self._dial_error, None, None
         self._refusal = ""
         if error is not None:
-            self._lost(_dial_trouble(error))
+            self._lost(dial_trouble(error))
 
     def _guarded(self, step: Callable[[], object]) -> None:
         """paho may raise anything on bytes that are no MQTT: the broker's fault, and the connection's end."""
@@ -354,7 +354,7 @@ class _Window:
         return learned
 
 
-def _dial_trouble(error: Exception) -> str:
+def dial_trouble(error: Exception) -> str:
     """Why no connection came about, and what to look at."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({error.verify_message}); check ca, and the name in host"

@@ -16,8 +16,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    import os
+
     from gateway.daemon import Gateway
     from ingest.storage import StorageFailed
+
+    os.umask(os.umask(0o077) | 0o007)  # what residents' wristbands measured is no other user's business
 
     log_to_stderr(logging.DEBUG if args.verbose else logging.INFO)
     gateway = Gateway(args.settings)

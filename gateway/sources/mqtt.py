@@ -101,13 +101,16 @@ class Mqtt:
                 ) from error
         return context
 
-    def client(self, site: str) -> paho.Client:
-        """paho, set up to keep its session and to leave acknowledging and all waiting to us."""
+    def client(self, site: str, name: str = "", clean: bool = False) -> paho.Client:
+        """paho, set up to keep its session and to leave acknowledging and all waiting to us.
+
+        `name` stands in for the client id; `clean` is for MQTT 3.1.1 alone: the session ends with the visit.
+        """
         modern = self.version == "5"
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
-            client_id=self.client_id or f"watchline-{site}",
-            clean_session=None if modern else False,
+            client_id=name or self.client_id or f"watchline-{site}",
+            clean_session=None if modern else clean,
             protocol=paho.MQTTv5 if modern else paho.MQTTv311,
             reconnect_on_failure=False,  # it would connect, and wait, inside a read
             manual_ack=True,

@@ -1,0 +1,1 @@
+"""Doctor: what may be wrong with an installation; each file looks at one side of it, and changes nothing."""
