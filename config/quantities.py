@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from types import MappingProxyType
 
 from config.errors import SettingsError
@@ -235,6 +234,8 @@ def did_you_mean(name: str, known: Iterable[str], *, first: str | None = None) -
     folded = {candidate.lower(): candidate for candidate in reversed(names)}
     nearest = first or folded.get(name.strip().lower())
     if nearest is None:
+        from difflib import get_close_matches
+
         close = get_close_matches(name.strip().lower(), folded, n=1, cutoff=0.55)
         nearest = folded[close[0]] if close else None
     if nearest is not None:

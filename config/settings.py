@@ -67,7 +67,9 @@ Score = Annotated[float, Field(ge=0, le=1)]
 class Settings(BaseModel):
     """A table of the file: read-only, and a misspelt key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=(), defer_build=True
+    )  # deferred: each is built when first used, and a gateway needs but a few
 
 
 class Site(Settings):
@@ -288,8 +290,8 @@ class Cases(Settings):
 class CentreSettings(Settings):
     """centre.toml"""
 
-    listen: Listen = Field(default=Listen(), description="where the centre answers")
+    listen: Listen = Field(default_factory=Listen, description="where the centre answers")
     store: Store = Field(description="where the centre keeps its facts")
     gateway: list[Gateway] = Field(default=[], description="who may speak to it")
-    cases: Cases = Field(default=Cases(), description="how cases are kept")
+    cases: Cases = Field(default_factory=Cases, description="how cases are kept")
     notifier: list[Notifier] = Field(default=[], description="whom the centre tells")

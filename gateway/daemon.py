@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from config.load import read_site
 from gateway.field import Field
-from gateway.sources.mqtt import Mqtt
 from gateway.vitals import Systemd, Vitals
 from ingest.storage import Limits, Recovery, Storage
 from ingest.ticks import SECOND_NS, Epoch, Tick
@@ -72,8 +71,6 @@ class Gateway:
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Until `stop`; `ready` is called when the first tick is committed."""
-        from gateway.watch import keep_watch, with_deadlines
-
         health = self._health()
         recovery = self.storage.open()
         self.storage.start()
@@ -82,6 +79,8 @@ class Gateway:
         if health is not None:
             health.start()
         try:
+            from gateway.watch import keep_watch, with_deadlines  # now: it takes longer than a first poll
+
             watch = self.watch = self._watch_as_it_was(recovery)
             self.vitals.hold(alarm.grade for alarm in watch.lifecycle.open_alarms())
             self._start_carriers(watch)
@@ -136,7 +135,7 @@ class Gateway:
         site, channels, now_ns = self.settings.site, self.files.channels, self.clock.now_ns
         polled = []
         for source in self.files.sources:
-            if isinstance(source, Mqtt):
+            if hasattr(source, "subscription"):
                 self._subscriptions.append(source.subscription(channels, self.storage, now_ns, site.id))
                 self.storage.host(self._subscriptions[-1])
             else:

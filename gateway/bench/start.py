@@ -42,7 +42,7 @@ def start(effort: Effort) -> Iterator[Figure]:
         settings = folder / "gateway.toml"
         settings.write_text(SETTINGS.format(port=device.getsockname()[1]), encoding="utf-8")
         (folder / "channels.csv").write_text(CHANNELS, encoding="utf-8")
-        pairs = [(_first_poll_ms(settings, device), _imports_ms()) for _ in range(effort.of(9, 2))]
+        pairs = [(_first_poll_ms(settings, device), _imports_ms()) for _ in range(effort.of(9, 3))]
     polls, imports = (statistics.median(column) for column in zip(*pairs))
     ratio = statistics.median(poll / bare for poll, bare in pairs)
     yield Figure(
