@@ -17,7 +17,7 @@ from config.errors import DeliveryFailed
 from ingest.courier import Gap, Place, Trip
 from ingest.fetch import fetched, some_ticks
 from ingest.influx_answers import REFUSED, SPLIT, Refusal, refusal_of, retry_after_s
-from ingest.journal import listed
+from ingest.journal import Listed, listed
 from ingest.lines import Lines
 from ingest.readings import CONFLICT, ReadingBatch
 
@@ -50,6 +50,7 @@ class Influx:
     fresh_first: bool = True
     stop_s: float = 2.0
     _client: Any = field(default=None, repr=False)
+    _known: tuple[sqlite3.Connection, Listed, Lines] | None = field(default=None, repr=False)
     _most: int = field(default=0, repr=False)  # readings in the next write
     _suspects: set[int] = field(default_factory=set, repr=False)  # channels whose last point was refused
     _welcome: bool = field(default=False, repr=False)  # something was stored in this life
@@ -61,8 +62,7 @@ class Influx:
         if not ticks:
             return None
         trip = Trip(Place(ticks[-1].id, ticks[-1].upto_arrival))
-        known = listed(connection)
-        lines = Lines(known)
+        known, lines = self._channels(connection)
         stored = 0
         try:
             for readings in fetched(connection, ticks, known, self._most, trip.dead):
@@ -72,6 +72,13 @@ class Influx:
             raise
         self._most *= 2
         return replace(trip, stored=stored)
+
+    def _channels(self, connection: sqlite3.Connection) -> tuple[Listed, Lines]:
+        """The journal's channels; they are listed before a courier starts, and stay."""
+        if self._known is None or self._known[0] is not connection:
+            known = listed(connection)
+            self._known = (connection, known, Lines(known))
+        return self._known[1:]
 
     def _store(self, readings: ReadingBatch, lines: Lines, trip: Trip) -> int:
         """Write one group; how many points are stored."""

@@ -18,21 +18,26 @@ class Lines:
         self.id = known.id
         self.is_wristband = np.array([medium == "wristband" for medium in known.medium], dtype=bool)
         columns = zip(known.medium, known.id, known.place, known.quantity, known.zone)
-        self._heads = pa.array([_head(*column) for column in columns])
+        heads = [_head(*column) for column in columns]
+        self._heads = pa.array(heads)
+        self._valued_heads = pa.array([f"{head}value=" for head in heads])
         self._qualities = pa.array([f'quality="{name}" ' for name in QUALITY_NAMES])
+        self._later_qualities = pa.array([f',quality="{name}" ' for name in QUALITY_NAMES])
 
     def encode(self, readings: ReadingBatch) -> Any:
         """A pyarrow array of lines, one a reading; the value is left out where it is not finite."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
+        channel, quality = pa.array(readings.channel), pa.array(readings.quality)
+        value, time = pa.array(readings.value).cast(pa.string()), pa.array(readings.time_ns).cast(pa.string())
+        join = pc.binary_join_element_wise
+        valued = join(self._valued_heads.take(channel), value, self._later_qualities.take(quality), time, "")
         finite = np.isfinite(readings.value)
-        value = pa.array(readings.value, mask=~finite).cast(pa.string())
-        value = pc.binary_join_element_wise("value=", value, ",", "").fill_null("")
-        head = self._heads.take(pa.array(readings.channel))
-        quality = self._qualities.take(pa.array(readings.quality))
-        time = pa.array(readings.time_ns).cast(pa.string())
-        return pc.binary_join_element_wise(head, value, quality, time, "")
+        if finite.all():
+            return valued
+        bare = join(self._heads.take(channel), self._qualities.take(quality), time, "")
+        return pc.if_else(pa.array(finite), valued, bare)
 
 
 def _head(medium: str, channel: str, place: str, quantity: str, zone: str) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 from config.errors import InputError
 from ingest import courier
 from ingest.courier import Courier
-from ingest.influx import Influx, buckets
+from ingest.influx import OTHERS, OWN_BUCKET, Influx, buckets
+from ingest.influx_answers import retry_after_s
 from ingest.journal import Listed
 from ingest.lines import Lines
 from ingest.readings import BAD, UNCERTAIN, ReadingBatch
@@ -167,9 +169,9 @@ def test_wristbands_go_only_to_the_bucket_that_is_named_for_them(
             life.hear([0, BAND], [1.0, 70.0])
             life.tick()
             until(lambda: len(bands.lines) == 2)
-    told = balanced(tmp_path / "with").couriers
+    both = balanced(tmp_path / "with").couriers
     assert sorted(bands.tokens) == ["Token t-all", "Token t-bands"]
-    assert (told["influxdb"].stored, told["influxdb wristbands"].stored) == (1, 1)
+    assert (both["influxdb"].stored, both["influxdb wristbands"].stored) == (1, 1)
 
 
 def test_one_point_of_another_type_costs_one_point(tmp_path: Path, server: Server, database: str) -> None:
@@ -188,6 +190,117 @@ def test_one_point_of_another_type_costs_one_point(tmp_path: Path, server: Serve
     assert (told.stored, told.dead_lettered) == (size - 1, {"older than the bucket keeps": 1})
     letters = life_letters(tmp_path)
     assert letters == [("influxdb", "gas.p03.pressure", "older than the bucket keeps")]
+
+
+def test_one_point_in_ten_thousand_costs_one_point(tmp_path: Path) -> None:
+    bad = "value=666,"
+    with stub() as server, living(tmp_path, site()) as life:
+        server.refuse = lambda lines: any(bad in line for line in lines) and "unable to parse"
+        values = np.arange(10_000) / 10
+        values[4321] = 666.0
+        values[6660] = 0.5
+        life.storage.deliver(ReadingBatch.of(np.arange(10_000) % 4, NOON_NS - np.arange(10_000), values))
+        life.tick()
+        with carrying(life, Influx(server.url, "sensors")):
+            until(lambda: len(set(server.lines)) == 9_999)
+        assert server.posts < 60
+
+    told = balanced(tmp_path).couriers["influxdb"]
+    assert (told.stored, told.dead_lettered) == (9_999, {"cannot be parsed by the server": 1})
+
+
+def test_a_channel_that_is_always_refused_does_not_slow_the_others(tmp_path: Path) -> None:
+    def refuse(lines: list[str]) -> str:
+        conflicts = sum("channel=gas.p01" in line for line in lines)
+        return conflicts and f"partial write: field type conflict: dropped={conflicts}"  # type: ignore[return-value]
+
+    with stub() as server, living(tmp_path, site()) as life, carrying(life, Influx(server.url, "s")):
+        server.refuse = refuse
+        for _ in range(2):
+            life.hear(np.repeat(np.arange(4), 25), np.ones(100), ago_s=np.arange(100) / 1000)
+            life.tick()
+            until(lambda: not balanced_now(tmp_path)["influxdb"])
+        first_posts = server.posts
+        life.hear(np.repeat(np.arange(4), 25), np.ones(100), ago_s=np.arange(100) / 1000)
+        life.tick()
+        until(lambda: not balanced_now(tmp_path)["influxdb"])
+        assert server.posts == first_posts + 2  # the good ones, and the suspects
+        server.refuse = None
+        for _ in range(2):
+            life.hear([0, 1], [1.0, 2.0])
+            life.tick()
+            until(lambda: not balanced_now(tmp_path)["influxdb"])
+        assert server.posts == first_posts + 5  # trusted again
+
+    told = balanced(tmp_path).couriers["influxdb"]
+    assert told.dead_lettered == {"field type conflict": 3 * 25}
+
+
+def test_a_complaint_about_the_whole_lays_nothing_aside(tmp_path: Path) -> None:
+    with stub() as server, living(tmp_path, site()) as life, carrying(life, Influx(server.url, "s")) as one:
+        server.refuse = lambda lines: '{"code":"invalid","message":"organization name is missing"}'
+        life.hear([0, 1, 2, 3], [1.0, 2.0, 3.0, 4.0])
+        life.tick()
+        until(lambda: "check org and bucket" in one.trouble)
+        assert balanced_now(tmp_path) == {"influxdb": 4}
+        server.refuse = None
+        until(lambda: not balanced_now(tmp_path)["influxdb"])
+
+    assert balanced(tmp_path).couriers["influxdb"].stored == 4
+
+
+def test_a_wristband_bucket_in_trouble_leaves_the_other_alone(
+    tmp_path: Path, server: Server, database: str
+) -> None:
+    plain, wristbands = buckets(server.url, database, wristband_bucket=f"{database}_bands")
+    with (
+        living(tmp_path, site()) as life,
+        carrying(life, plain) as one,
+        carrying(life, wristbands) as other,
+    ):
+        for value in range(3):
+            life.hear([0, BAND], [1.0 + value, 70.0])
+            life.tick()
+        until(lambda: count(server, database) == 3)
+        assert not one.trouble
+        until(lambda: "404" in other.trouble)
+        assert balanced_now(tmp_path)["influxdb wristbands"] == 6
+        server.create(f"{database}_bands")
+        until(lambda: not balanced_now(tmp_path)["influxdb wristbands"])
+        assert count(server, f"{database}_bands", "wristband") == 3
+        assert count(server, database, "wristband") == 0
+
+    told = balanced(tmp_path).couriers
+    assert (told["influxdb"].stored, told["influxdb"].withheld) == (3, {OWN_BUCKET: 3})
+    assert (told["influxdb wristbands"].stored, told["influxdb wristbands"].withheld) == (3, {OTHERS: 3})
+
+
+def test_after_a_failure_a_small_write_is_tried_before_large_ones(tmp_path: Path) -> None:
+    with stub((503, {}, b""), (503, {}, b"")) as server, living(tmp_path, site()) as life:
+        for _ in range(40):
+            life.hear(np.arange(100) % 4, np.ones(100), ago_s=np.arange(100) / 1000)
+            life.tick()
+        with carrying(life, Influx(server.url, "sensors")):
+            until(lambda: len(server.lines) == 4_000)
+
+    assert server.sizes[:4] == [4_000, 500, 500, 1_000]
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7.0), ("0.5", 0.5), ("soon", None), (None, None), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0)],
+)
+def test_a_wish_to_come_later_is_understood(header: str | None, seconds: float | None) -> None:
+    assert retry_after_s({"Retry-After": header} if header else {}) == seconds
+
+
+def test_a_wish_may_be_a_date() -> None:
+    later = formatdate(time.time() + 30, usegmt=True)
+
+    wish = retry_after_s({"Retry-After": later})
+
+    assert wish is not None
+    assert 25 < wish <= 30
 
 
 def life_letters(folder: Path) -> list[tuple[str, str, str]]:
