@@ -1,1 +1,1 @@
-"""Rig: a gateway is hurt in every way that power, disks and networks can, and an oracle is asked what is lost."""
+"""Rig: hurts a gateway in every way that power, disks and networks can; an oracle says what is lost."""

@@ -99,7 +99,9 @@ def record_gateway(folder: Path, seed: int) -> None:
             for life, kill in enumerate((False, True, False)):
                 log = folder / f"life-{life}.strace"
                 process = subprocess.Popen(
-                    tape.command(log, [sys.executable, "-m", "gateway.cli", "run", str(root / "gateway.toml")]),
+                    tape.command(
+                        log, [sys.executable, "-m", "gateway.cli", "run", str(root / "gateway.toml")]
+                    ),
                     cwd=HOUSE,
                     stderr=(folder / "said").open("ab"),
                 )
@@ -189,7 +191,7 @@ def cut(folder: Path, seed: int, keep: Path | None = None) -> list[str]:
 
 
 def _shared_memory(left: Path, chance: random.Random) -> None:
-    """SQLite's index of the WAL is mapped memory, which no trace sees and no sync confirms: it may be anything."""
+    """SQLite's index of the WAL is mapped memory: no trace sees it, no sync confirms it."""
     path = left / "data" / "journal.sqlite-shm"
     if not path.parent.exists():
         return

@@ -68,7 +68,7 @@ def _stored(ledger: Ledger) -> int:
     return 0 if courier is None else courier.stored
 
 
-def _facts(archive: Path) -> Iterator[str] | list[str]:
+def _facts(archive: Path) -> list[str]:
     """A replay needs the facts: whole lines, ticks that rise."""
     path = archive / "facts.jsonl"
     if not path.exists():

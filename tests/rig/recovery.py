@@ -1,4 +1,4 @@
-"""Recovery: the gateway itself is started on what is left, hears again what it had not acknowledged, and stops."""
+"""Recovery: the gateway is started on what is left, hears again what it had not acknowledged, and stops."""
 
 import logging
 import threading

@@ -47,7 +47,9 @@ class Feed:
         self.publisher.send(f"probe-{probe}", {"ch4": EXPLOSIVE})
 
 
-def write_site(folder: Path, port: int, channels: Sequence[Channel], more: str = "", in_site: str = "") -> None:
+def write_site(
+    folder: Path, port: int, channels: Sequence[Channel], more: str = "", in_site: str = ""
+) -> None:
     """gateway.toml and channels.csv of a gateway that hears a broker and keeps an archive."""
     folder.mkdir(parents=True, exist_ok=True)
     write_channels(folder / "channels.csv", ChannelTable(list(channels)))

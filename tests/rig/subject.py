@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gateway.daemon import Gateway
 from gateway.watch import build_watch
@@ -38,7 +39,7 @@ def time_of(number: int) -> int:
     return 1_760_000_000 * SECOND_NS + number * 1_000_000
 
 
-def readings(start: int, end: int, channel: np.ndarray) -> ReadingBatch:  # type: ignore[type-arg]
+def readings(start: int, end: int, channel: NDArray[np.intp]) -> ReadingBatch:
     """Numbered readings; `channel` (counters,) are the counters' numbers in the table."""
     numbers = np.arange(start, end)
     times = np.array([time_of(number) for number in numbers.tolist()], dtype=np.int64)

@@ -16,9 +16,10 @@ FILES = (
     "copy_file_range,sendfile,mmap"
 )
 SOCKETS = "sendto,sendmsg,recvfrom"
-CANNOT = frozenset(
-    "writev pwritev pwritev2 symlink symlinkat fallocate copy_file_range sendfile truncate".split()
-)
+CANNOT = {
+    *("writev", "pwritev", "pwritev2", "symlink", "symlinkat", "fallocate"),
+    *("copy_file_range", "sendfile"),
+}
 LINE = re.compile(r"^(\d+) +(.*)$")
 RESUMED = re.compile(r"^<\.\.\. (\w+) resumed>(.*)$")
 CALL = re.compile(r"^(\w+)\((.*)\) += (-?\d+|\?)")
@@ -31,7 +32,7 @@ class TapeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`kind`: create, write, truncate, sync, synced, rename, unlink, mkdir; sent, received, said (to stdout)."""
+    """`kind`: create, write, truncate, sync, synced, rename, link, unlink, mkdir; sent, received, said."""
 
     kind: str
     path: str = ""
@@ -120,8 +121,8 @@ class _Reader:
             if self._ours(path):
                 yield call.start, Event("sync", path, at=self._syncs)
                 yield call.end, Event("synced", path, at=self._syncs)
-        elif name == "ftruncate":
-            path = _path_of(args[0])
+        elif name in ("ftruncate", "truncate"):
+            path = _path_of(args[0]) if name == "ftruncate" else _text(args[0]).decode()
             if self._ours(path):
                 yield call.start, Event("truncate", path, at=int(args[1]))
         elif name in ("rename", "renameat", "renameat2", "link", "linkat"):
@@ -146,7 +147,8 @@ class _Reader:
 
     def _refuse(self, call: _Call) -> None:
         for arg in call.args:
-            if "<" in arg and self._ours(path := _path_of(arg)):
+            path = _path_of(arg) if "<" in arg else _text(arg).decode() if arg.startswith('"') else ""
+            if self._ours(path):
                 raise TapeError(f"{call.name} of {path}: the rig does not know what this does to a disk")
 
     def _opened(self, call: _Call) -> Iterator[tuple[int, Event]]:

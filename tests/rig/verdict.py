@@ -38,8 +38,10 @@ def tallied(trials: Iterable[Trial]) -> dict[str, Tally]:
 
 
 def clopper_pearson(failed: int, trials: int) -> tuple[float, float]:
-    """The exact 95 % bounds of the share that fails; with no failure the upper one is one-sided: about 3 / trials
-    (rule of three). Clopper and Pearson, Biometrika 26 (1934)."""
+    """The exact 95 % bounds of the share that fails: Clopper and Pearson, Biometrika 26 (1934).
+
+    With no failure the upper one is one-sided, about 3 / trials (rule of three).
+    """
     from scipy.stats import beta
 
     if not failed:
