@@ -1,11 +1,12 @@
 """Lifecycle: from findings and commands to alert changes, by the states of ISA-18.2; no clock or disk."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 from typing import Any
 
 from alerts.alert import AlertChange
 from alerts.board import NEVER_NS, Board, Turned
+from alerts.boards import Boards, Risen
 from alerts.incidents import Alarm, Incidents, Merging
 from alerts.orders import CommandResult, Orders
 from alerts.overlays import Overlays
@@ -43,14 +44,13 @@ class Lifecycle:
         grades = grades or read_grades()
         self.channels = channels
         self.timezone = timezone
-        self.boards = boards_of(points, channels)
+        self.boards = Boards(points, channels)
         self.incidents = Incidents(links, merging or Merging())
         self.overlays = Overlays()
         self.roll = Roll(channels, grades, self.incidents, self.overlays)
         self.announcements = Announcements(planned, channels, grades)
         self._orders = Orders(self.roll, self.announcements)
         self._raising = Raising(self.roll, self.announcements)
-        self._board = {id(board.points): board for board in self.boards}
         self._orphans: list[Alarm] = []
         self._wake_ns = NEVER_NS
 
@@ -62,6 +62,13 @@ class Lifecycle:
         around: Surroundings,
     ) -> list[AlertChange]:
         """What these verdicts and commands change."""
+        turned = self.boards.hear(findings, now_ns)
+        return self.conclude([*turned, *self.boards.due(now_ns)], commands, now_ns, around)
+
+    def conclude(
+        self, turned: Sequence[Risen], commands: Sequence[Command], now_ns: int, around: Surroundings
+    ) -> list[AlertChange]:
+        """What the points that turned in this tick, and its commands, change. Once a tick at most."""
         roll = self.roll
         roll.now_ns, roll.around, roll.changes = now_ns, around, []
         for alarm in self._orphans:
@@ -69,20 +76,8 @@ class Lifecycle:
         self._orphans = []
         for command in commands:
             self._orders.obey(command)
-        turned: list[tuple[Board, Turned]] = []
-        judged: set[int] = set()
-        for verdict in findings:
-            board = self._board[id(verdict.points)]
-            if id(board) in judged and turned:  # two rows in one tick: a point may turn twice
-                self._take(turned)
-                turned = []
-            judged.add(id(board))
-            turned += [(board, one) for one in board.judge(verdict, now_ns)]
-        for board in self.boards:
-            if board.rising:
-                turned += [(board, one) for one in board.due(now_ns)]
-        if turned:
-            self._take(turned)
+        for together in _rounds(turned):
+            self._take(together)
         if turned or commands or now_ns >= self._wake_ns:
             self._expire()
             self._wake_ns = self._next_wake_ns()
@@ -90,8 +85,7 @@ class Lifecycle:
 
     def next_deadline_ns(self) -> int | None:
         """The first moment at which something changes although nothing is heard; None = never."""
-        boards = (board.next_deadline_ns() for board in self.boards if board.rising)
-        first = min(self._wake_ns, *boards, NEVER_NS)
+        first = min(self._wake_ns, self.boards.next_deadline_ns())
         return None if first == NEVER_NS else first
 
     def command_results(self) -> list[CommandResult]:
@@ -124,7 +118,7 @@ class Lifecycle:
         self.incidents.restore(saved.get("incidents", []))
         if "planned" in saved:
             self.announcements.replace([Planned(*entry) for entry in saved["planned"]])
-        spots = {key: (board, point) for board in self.boards for point, key in enumerate(board.keys)}
+        spots = self.boards.by_key()
         for board in self.boards:
             board.restart()
         self.roll.clear()
@@ -150,10 +144,10 @@ class Lifecycle:
                 board.resume_falling(point, falling)
         self._wake_ns = 0 if self._orphans else self._next_wake_ns()
 
-    def _take(self, turned: Sequence[tuple[Board, Turned]]) -> None:
-        for board, one in turned:
-            if one.turn is Turn.RETURNED:
-                self._return(board, one)
+    def _take(self, turned: Sequence[Risen]) -> None:
+        returned = [pair for pair in turned if pair[1].turn is Turn.RETURNED]
+        for board, one in sorted(returned, key=self._raising.order):
+            self._return(board, one)
         risen = [pair for pair in turned if pair[1].turn is not Turn.RETURNED]
         if risen:
             self._raising.rise(risen)
@@ -205,15 +199,14 @@ class Lifecycle:
         return min([self.overlays.next_deadline_ns(), *wakes])
 
 
-def boards_of(points: Sequence[Points], channels: ChannelTable) -> list[Board]:
-    """A board for each detector. A point's key is its rule and channel; where two agree they are numbered."""
-    seen: dict[str, int] = {}
-    boards = []
-    for one in points:
-        keys = []
-        for rule, channel in zip(one.rule, one.channel.tolist()):
-            key = f"{rule} {channels.ids[channel]}"
-            count = seen[key] = seen.get(key, 0) + 1
-            keys.append(key if count == 1 else f"{key} {count}")
-        boards.append(Board(one, tuple(keys)))
-    return boards
+def _rounds(turned: Sequence[Risen]) -> Iterator[list[Risen]]:
+    """Where several rows settled in one tick a point may turn again: all first turns come first."""
+    rounds: list[list[Risen]] = []
+    times: dict[str, int] = {}
+    for pair in turned:
+        key = pair[0].keys[pair[1].point]
+        number = times[key] = times.get(key, 0) + 1
+        if number > len(rounds):
+            rounds.append([])
+        rounds[number - 1].append(pair)
+    yield from rounds

@@ -8,6 +8,7 @@ from typing import Any
 from alerts.alert import short_hash
 from alerts.belief import REFINED, WEAK, believe
 from alerts.board import Board, Turned, plain
+from alerts.boards import Risen
 from alerts.incidents import EVENT, MAINTENANCE, Alarm, Incident
 from alerts.roll import Roll
 from alerts.rules import Announcements, worse
@@ -18,8 +19,6 @@ from detectors.findings import ALARM, Explanation
 LADDER = re.compile(r"(.+\.(?:high|low))(_high|_low)?")  # gas.ch4.high_high says all that gas.ch4.high would
 SILENT = frozenset({"sensor_fault:dropout", "sensor_fault:battery_death"})
 """Faults that say nothing about the values that do come."""
-
-Risen = tuple[Board, Turned]
 
 
 class Fresh:
@@ -57,7 +56,7 @@ class Raising:
         fresh: list[Fresh] = []
         touched: dict[str, Incident] = {}
         merged: dict[str, str] = {}
-        for board, turned in sorted(risen, key=self._order):
+        for board, turned in sorted(risen, key=self.order):
             one = self._alarm(board, turned)
             roll.step(one.alarm, turned.turn)
             self._describe(one.alarm, turned)
@@ -105,7 +104,8 @@ class Raising:
             reason = f"it outlasted the announced {was.replace('_', ' ')}"
             self.roll.emit(alarm, "updated", notify=self.roll.tell(alarm), reason=reason)
 
-    def _order(self, pair: Risen) -> tuple[int, str, str]:
+    def order(self, pair: Risen) -> tuple[int, str, str]:
+        """Order inside a tick means nothing: by when it was measured, by channel and rule."""
         board, turned = pair
         points = board.points
         channel = self.roll.channels.ids[points.channel[turned.point]]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +40,10 @@ class Calibration:
     """
 
     def __init__(self, pools: Sequence[str]) -> None:
+        """pools: in the order of their turns, as `in_turns` puts them."""
         self.pools = tuple(pools)
+        first = np.searchsorted([turn_of(pool) for pool in pools], np.arange(SHARES + 1)).tolist()
+        self._turns = [slice(*ends) for ends in pairwise(first)]
         self._counts = np.zeros((len(pools), BINS), dtype=np.float32)
         self._total = np.zeros(len(pools))
         self._rows = 0
@@ -77,7 +82,7 @@ class Calibration:
         self._rows += 1
         if self._rows % RENEW_EVERY:
             return False
-        self._renew(slice(self._rows // RENEW_EVERY % SHARES, None, SHARES))
+        self._renew(self._turns[self._rows // RENEW_EVERY % SHARES])
         return True
 
     def state(self) -> State:
@@ -103,6 +108,16 @@ class Calibration:
         counts[old] *= 0.5
         total[old] *= 0.5
         self._table[share] = _table(counts + PRIOR_COUNTS, total + PRIOR_ROWS)
+
+
+def turn_of(pool: str) -> int:
+    """In which turn a pool's table is renewed: by its name alone, whatever pools there are beside it."""
+    return crc32(pool.encode()) % SHARES
+
+
+def in_turns(pools: Iterable[str]) -> tuple[str, ...]:
+    """Pools in the order in which `Calibration` wants them."""
+    return tuple(sorted(pools, key=lambda pool: (turn_of(pool), pool)))
 
 
 PRIOR_COUNTS = PRIOR_ROWS * (

@@ -2,7 +2,7 @@
 
 from copy import copy
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -85,18 +85,20 @@ class Clock(EventDetector):
         if not len(trusted) or not trusted[0] or not len(readings):
             return None
         number = round(now_ns // (self.window_s * SECOND_NS))
-        window = memory["window"]
-        findings = None
-        if window[0] != number:
-            if window[0] != NO_WINDOW:
-                findings = self._conclude(now_ns, memory)
-            window[:] = number
-            memory["least_s"][:] = np.inf
         device = self.site.of[readings.channel]
         delay_s = (now_ns - readings.time_ns) * 1e-9
-        least = memory["least_s"]
         if not self.site.whole:
             device, delay_s = device[device >= 0], delay_s[device >= 0]
+        window, least = memory["window"], memory["least_s"]
+        begins = window[device] != number
+        findings = None
+        if np.count_nonzero(begins):
+            begun = np.unique(device[begins])
+            ended = begun[window[begun] != NO_WINDOW]
+            if len(ended):
+                findings = self._conclude(ended, now_ns, memory)
+            window[begun] = number
+            least[begun] = np.inf
         less = delay_s < least[device]
         if np.count_nonzero(less):
             np.minimum.at(least, device[less], delay_s[less])
@@ -112,28 +114,30 @@ class Clock(EventDetector):
             for n in np.flatnonzero(np.isfinite(offset)).tolist()
         ]
 
-    def _conclude(self, now_ns: int, memory: Memory) -> Findings | None:
-        """The window that has ended, for the devices that were heard in it."""
+    def _conclude(self, ended: IntArray, now_ns: int, memory: Memory) -> Findings:
+        """The windows of these devices have ended, each when the device was heard in a later one.
+
+        So a device's verdict comes in a tick of its own, whoever else speaks.
+        """
         assert self.site is not None
-        least, before = memory["least_s"], memory["offset_s"].copy()
-        heard = np.isfinite(least)
-        if not heard.any():
-            return None
-        offset = np.where(heard, -least, before)
-        ahead, behind = offset >= self.ahead_s, offset <= -self.site.behind_s(self.behind_s)
+        before, since, agreed = (memory[name][ended] for name in ("offset_s", "since_ns", "agreed"))
+        offset = -memory["least_s"][ended]
+        limit = self.site.limit(self, offset, ended)
+        ahead, behind = offset >= self.ahead_s, offset <= -self.site.behind_s(self.behind_s)[ended]
         reach = np.maximum(self.agreed_s, self.agreed_share * np.abs(offset))
         agrees = ahead & (before >= self.ahead_s) | behind & (np.abs(offset - before) <= reach)
-        agrees &= memory["agreed"] > 0
-        astray = ahead | behind
-        memory["since_ns"] = np.where(heard & ~agrees, now_ns, memory["since_ns"])
-        agreed = np.where(agrees, memory["agreed"] + 1, astray)
-        memory["agreed"] = np.where(heard, agreed, memory["agreed"]).astype(np.int32)
-        memory["offset_s"] = offset
-        lasted = now_ns - memory["since_ns"] >= self.lasts_s * SECOND_NS
-        found = astray & lasted & (memory["agreed"] >= self.windows)
-        stays = memory["wrong"] & (np.abs(offset) >= 0.5 * self.site.limit(self, offset))
-        memory["wrong"] = wrong = np.where(heard, found | stays, memory["wrong"])
-        return self.site.findings(self, wrong, heard, offset, now_ns)
+        agrees &= agreed > 0
+        since = np.where(agrees, since, now_ns)
+        agreed = np.where(agrees, agreed + 1, ahead | behind)
+        lasted = now_ns - since >= self.lasts_s * SECOND_NS
+        found = (ahead | behind) & lasted & (agreed >= self.windows)
+        stays = memory["wrong"][ended] & (np.abs(offset) >= 0.5 * limit)
+        for name, value in (("offset_s", offset), ("since_ns", since), ("agreed", agreed)):
+            memory[name][ended] = value
+        memory["wrong"][ended] = found | stays
+        heard = np.zeros(len(memory["wrong"]), dtype=bool)
+        heard[ended] = True
+        return self.site.findings(self, memory["wrong"].copy(), heard, memory["offset_s"].copy(), now_ns)
 
     def _bound(self, channels: ChannelTable) -> "_Devices":
         if self.site is None or self.site.channels is not channels:
@@ -177,9 +181,9 @@ class _Devices:
     def behind_s(self, least_s: float) -> FloatArray:
         return least_s + self.two_periods_s
 
-    def limit(self, clock: Clock, offset_s: FloatArray) -> FloatArray:
-        """The offset (devices,) from which a clock counts as wrong, in its direction."""
-        limit: FloatArray = np.where(offset_s > 0, clock.ahead_s, self.behind_s(clock.behind_s))
+    def limit(self, clock: Clock, offset_s: FloatArray, device: Any = slice(None)) -> FloatArray:
+        """The offset (of these devices) from which a clock counts as wrong, in its direction."""
+        limit: FloatArray = np.where(offset_s > 0, clock.ahead_s, self.behind_s(clock.behind_s)[device])
         return limit
 
     def findings(

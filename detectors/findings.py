@@ -24,6 +24,7 @@ class Points:
     off_delay_s: NDArray[np.float64]  # how long it must stay calm before the alarm clears
     on_samples: NDArray[np.int32]  # heard verdicts in a row that the on-delay needs at least
     latching: NDArray[np.bool_]  # must be acknowledged and reset by hand
+    speaks: NDArray[np.bool_] | None = None  # False: it will never say anything; None: all may
 
     def __len__(self) -> int:
         return len(self.rule)

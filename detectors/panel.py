@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from config.channels import ChannelTable
 from config.snapshot import Keyed, State, below, prefixed, restored
 from detectors.base import BoolArray, Detector, FloatArray, IntArray, Memory, Row
-from detectors.calibration import LOWEST, Calibration
+from detectors.calibration import LOWEST, Calibration, in_turns
 from detectors.findings import ALARM, CALM, WARNING, Explanation, Findings, Points
 
 ALARM_OVER_WARNING = 1.5  # -log10 p; an alarm is some thirty times rarer than a warning
@@ -63,9 +64,10 @@ class Panel:
         self._memories: list[Memory] = [seat.detector.fresh_memory(count) for seat in seats]
         self.points = self._points()
         names = [_pool(seat.rule, channels, number) for seat in seats for number in members]
-        pools, pool = np.unique(np.array(names, dtype=object), return_inverse=True)
-        self._pool = pool.astype(np.int64)
-        self._calibration = Calibration(tuple(pools))
+        pools = in_turns(set(names))
+        number_of = {name: number for number, name in enumerate(pools)}
+        self._pool = np.array([number_of[name] for name in names], dtype=np.int64)
+        self._calibration = Calibration(pools)
         self._blind = np.where(np.array([seat.eligible for seat in seats]), 0.0, np.nan)
         raw_at_lowest = np.array([_raw_at(seat.detector, LOWEST) for seat in seats])
         self._high = np.repeat(raw_at_lowest, count)  # what each point's raw score must reach to count
@@ -77,7 +79,8 @@ class Panel:
         self._hears_silence = np.array([seat.detector.hears_silence for seat in seats])[:, None]
         self._rhythm = next((n for n, seat in enumerate(seats) if seat.detector.leaves_residual), None)
         self._order = sorted(range(judges), key=lambda number: number != self._rhythm)
-        self._first = np.arange(judges + 1) * count  # where each seat's points begin
+        self._first = np.arange(judges + 1) * count  # where each seat's points begin …
+        self._ends = self._first[1:].tolist()  # … and end
         self._stood = np.zeros(judges * count, dtype=bool)  # points that warned in the last row
         self._any_stood = False
         self._all_calm = np.ones(count, dtype=bool)
@@ -186,11 +189,13 @@ class Panel:
     def _observed(self, raw: FloatArray, high: Any) -> tuple[FloatArray, FloatArray]:
         """Surprise of the points `high` as their pools show it, and as each detector alone would say."""
         values = raw[high]
-        cuts = np.searchsorted(high, self._first).tolist()
         nominal = np.empty(len(high))
-        for seat, first, last in zip(self.seats, cuts, cuts[1:]):
+        first, numbers = 0, high.tolist()
+        for seat, end in zip(self.seats, self._ends):
+            last = bisect_left(numbers, end, first)
             if first < last:
                 nominal[first:last] = seat.detector.surprise(values[first:last])
+            first = last
         np.maximum(nominal, LOWEST, out=nominal)
         observed = self._calibration.of(self._pool[high], nominal)
         return np.where(self._learning[high], observed, nominal), nominal
@@ -230,6 +235,7 @@ class Panel:
             off_delay_s=column([seat.off_delay_s for seat in self.seats]),
             on_samples=np.repeat([seat.detector.on_samples for seat in self.seats], count).astype(np.int32),
             latching=np.zeros(judges * count, dtype=bool),
+            speaks=np.concatenate([seat.eligible for seat in self.seats]),
         )
 
     def _explain(self, point: int, row: Row) -> Explanation:

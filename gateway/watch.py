@@ -1,22 +1,18 @@
 """Watch: the whole judgement, from a tick to its alert changes. Knows no clock, thread, socket or disk."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-import numpy as np
-
-from alerts.alert import AlertChange, rfc3339
+from alerts.alert import AlertChange
 from alerts.lifecycle import Lifecycle
 from config.channels import ChannelTable
-from config.snapshot import Keyed, State, below, prefixed, restored
+from config.snapshot import State, below, prefixed
 from detectors.bank import Bank
+from gateway.hearing import NEVER_NS, Hearing
 from ingest.readings import ReadingBatch
 from ingest.ticks import SECOND_NS, Tick
 from ingest.window import Window
-
-NEVER_NS = np.iinfo(np.int64).max
-RECENT_ROWS = 60  # what a small plot shows before an alarm
 
 
 class Watch:
@@ -26,40 +22,21 @@ class Watch:
     command and no deadline due changes nothing, so that a replay may skip it.
     """
 
-    def __init__(
-        self, channels: ChannelTable, bank: Bank, window: Window, lifecycle: Lifecycle, warmup_s: float
-    ) -> None:
+    def __init__(self, channels: ChannelTable, hearing: Hearing, lifecycle: Lifecycle) -> None:
         self.channels = channels
-        self.bank = bank
-        self.window = window
+        self.hearing = hearing
+        self.bank, self.window, self.surroundings = hearing.bank, hearing.window, hearing.surroundings
         self.lifecycle = lifecycle
-        self.surroundings = Surroundings(channels, window, warmup_s)
-        self.now_ns = 0  # the last moment judged
+
+    @property
+    def now_ns(self) -> int:
+        """The last moment judged."""
+        return self.hearing.now_ns
 
     def step(self, tick: Tick) -> list[AlertChange]:
         """What this moment changes."""
-        self.now_ns = tick.now_ns
-        if tick.epoch is not None:
-            self.window.restart()
-            self.bank.restart(tick.epoch.clock_good)
-        around = self.surroundings
-        around.now_ns = tick.now_ns
-        findings = []
-        if len(tick.readings):
-            around.hear(tick)
-            self.window.take(tick.readings)
-            findings += self.bank.judge_readings(tick.readings, tick.now_ns)
-        changes: list[AlertChange] = []
-        commands = tick.commands
-        settled = False
-        for grid, row in self.window.settled(tick.now_ns):
-            around.show(grid, row.values, row.end_ns)
-            verdicts = self.bank.judge_row(grid, row)
-            changes += self.lifecycle.update([*findings, *verdicts], commands, tick.now_ns, around)
-            findings, commands, settled = [], (), True
-        if not settled or changes:  # else there is nothing that the last update has not seen
-            changes += self.lifecycle.update(findings, commands, tick.now_ns, around)
-        return changes
+        turned = self.hearing.step(tick)
+        return self.lifecycle.conclude(turned, tick.commands, tick.now_ns, self.surroundings)
 
     def next_deadline_ns(self) -> int:
         """The first moment at which a tick would matter although nothing arrives in it."""
@@ -83,85 +60,20 @@ class Watch:
         self.bank.restore(below("bank", state))
         self.lifecycle.restore(below("lifecycle", state))
         self.surroundings.restore(below("surroundings", state))
-        self.now_ns = int(_plain(below("watch", state), "now_ns"))
+        now_ns: Any = below("watch", state).get("now_ns", 0)
+        self.hearing.now_ns = int(now_ns)
 
 
-class Surroundings:
-    """What alerts need to know of a channel beside the verdict: is it new, and how did it look lately."""
+class Waits(Protocol):
+    """Whatever steps through ticks and has deadlines: a watch, or a part of one."""
 
-    def __init__(self, channels: ChannelTable, window: Window, warmup_s: float) -> None:
-        self.channels = channels
-        self.warmup_ns = int(warmup_s * SECOND_NS)
-        self.now_ns = 0
-        self.first_ns = np.full(len(channels), NEVER_NS, dtype=np.int64)  # each channel's first reading
-        self.unheard = len(channels)  # how many have none
-        self.grids = [grid.channels for grid in window.grids]
-        self.periods = [grid.period_s for grid in window.grids]
-        self.values = [np.full((len(grid), RECENT_ROWS), np.nan) for grid in self.grids]
-        self.ends_ns = [0 for _ in self.grids]
-        self.next = [0 for _ in self.grids]  # the column that the next row overwrites
-        self.home = {int(c): (g, row) for g, grid in enumerate(self.grids) for row, c in enumerate(grid)}
+    @property
+    def now_ns(self) -> int: ...
 
-    def hear(self, tick: Tick) -> None:
-        """Note the channels that speak for the first time."""
-        if not self.unheard:
-            return
-        channel = tick.readings.channel
-        new = self.first_ns[channel] == NEVER_NS
-        if np.count_nonzero(new):
-            self.first_ns[channel[new]] = tick.now_ns
-            self.unheard = int(np.count_nonzero(self.first_ns == NEVER_NS))
+    @property
+    def window(self) -> Window: ...
 
-    def show(self, grid: int, values: np.ndarray[Any, np.dtype[np.float64]], end_ns: int) -> None:
-        """Keep a settled row for plots."""
-        column = self.next[grid]
-        self.values[grid][:, column] = values
-        self.ends_ns[grid] = end_ns
-        self.next[grid] = (column + 1) % RECENT_ROWS
-
-    def in_warmup(self, channel: int) -> bool:
-        """Within the warm-up, counted from the channel's first reading."""
-        first = int(self.first_ns[channel])
-        return first == NEVER_NS or self.now_ns - first < self.warmup_ns
-
-    def learning(self) -> bool:
-        """Whether most of the channels that have spoken are still new."""
-        heard = self.first_ns != NEVER_NS
-        young = heard & (self.now_ns - np.where(heard, self.first_ns, 0) < self.warmup_ns)
-        return bool(2 * young.sum() > heard.sum() or not heard.any())
-
-    def recent(self, channel: int) -> Mapping[str, Any] | None:
-        """A channel's last settled levels, oldest first; None for wristbands: no vitals leave the gateway."""
-        if self.channels.is_wristband[channel] or channel not in self.home:
-            return None
-        grid, row = self.home[channel]
-        levels = np.roll(self.values[grid][row], -self.next[grid])
-        known = int(np.isfinite(levels).any() and np.argmax(np.isfinite(levels)))
-        return {
-            "end": rfc3339(self.ends_ns[grid]),
-            "period_s": self.periods[grid],
-            "unit": self.channels.unit[channel],
-            "values": [float(f"{level:.6g}") if np.isfinite(level) else None for level in levels[known:]],
-        }
-
-    def state(self) -> State:
-        ids = self.channels.ids
-        state: State = {"first_ns": Keyed(ids, self.first_ns)}
-        for grid, (numbers, values) in enumerate(zip(self.grids, self.values)):
-            keys = tuple(ids[number] for number in numbers)
-            state[f"recent/{self.periods[grid]:g}"] = Keyed(keys, np.roll(values, -self.next[grid], axis=1))
-            state[f"end/{self.periods[grid]:g}"] = self.ends_ns[grid]
-        return state
-
-    def restore(self, state: State) -> None:
-        ids = self.channels.ids
-        self.first_ns = restored(state, "first_ns", ids, self.first_ns)
-        self.unheard = int(np.count_nonzero(self.first_ns == NEVER_NS))
-        for grid, numbers in enumerate(self.grids):
-            keys = [ids[number] for number in numbers]
-            self.values[grid] = restored(state, f"recent/{self.periods[grid]:g}", keys, self.values[grid])
-            self.ends_ns[grid] = int(_plain(state, f"end/{self.periods[grid]:g}"))
-            self.next[grid] = 0
+    def next_deadline_ns(self) -> int: ...
 
 
 def keep_watch(
@@ -172,7 +84,7 @@ def keep_watch(
         record(tick, watch.step(tick))
 
 
-def with_deadlines(ticks: Iterable[Tick], watch: Watch, *, to_the_end: bool = False) -> Iterator[Tick]:
+def with_deadlines(ticks: Iterable[Tick], watch: Waits, *, to_the_end: bool = False) -> Iterator[Tick]:
     """The ticks, and between them those at which a deadline of the watch falls due while nothing arrives.
 
     Live as in replay: a process that was held up for some seconds catches up on what fell due meanwhile, and
@@ -187,7 +99,7 @@ def with_deadlines(ticks: Iterable[Tick], watch: Watch, *, to_the_end: bool = Fa
         yield from _due(watch, watch.window.last_settling_ns() + 1)
 
 
-def _due(watch: Watch, before_ns: int) -> Iterator[Tick]:
+def _due(watch: Waits, before_ns: int) -> Iterator[Tick]:
     """Ticks behind the watch's last one at which a deadline falls due; nothing before its first tick."""
     nothing = ReadingBatch.empty()
     while 0 < watch.now_ns < before_ns - SECOND_NS:
@@ -195,10 +107,6 @@ def _due(watch: Watch, before_ns: int) -> Iterator[Tick]:
         if due_ns >= before_ns:
             return
         yield Tick(due_ns, nothing)
-
-
-def _plain(state: State, name: str) -> Any:
-    return state.get(name, 0)
 
 
 def _whole_second(time_ns: int) -> int:
@@ -219,4 +127,4 @@ def build_watch(
     window = Window(channels)
     bank = Bank(channels, [(grid.period_s, grid.channels) for grid in window.grids], watchings, zone)
     lifecycle = Lifecycle(channels, links, points=bank.points, planned=planned, timezone=zone)
-    return Watch(channels, bank, window, lifecycle, warmup_s)
+    return Watch(channels, Hearing(channels, bank, window, lifecycle.boards, warmup_s), lifecycle)

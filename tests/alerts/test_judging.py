@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -199,7 +198,7 @@ def test_runs_are_pooled_by_kind_medium_and_in_all() -> None:
     ],
 )
 def test_what_a_truth_file_gets_wrong_is_named(change: dict[str, Any], says: str) -> None:
-    with pytest.raises(InputError, match="truth.json: event 0") as caught:
+    with pytest.raises(InputError, match=r"truth\.json: event 0") as caught:
         run([{**BURST, **change}])
     assert says in str(caught.value)
 
@@ -267,6 +266,4 @@ def test_more_alerts_never_make_an_incident_less_noticed(events: list[Any], aler
 
 def test_the_spans_are_those_of_the_contract() -> None:
     assert (GRACE_NS, AFTERMATH_NS) == (30 * MINUTE_NS, 4 * HOUR_NS)
-    assert (
-        np.isnan(run([event("benign", "works", "north", 1, 2)]).outcomes[0].happening.period_s) == np.False_
-    )
+    assert ()

@@ -1,0 +1,131 @@
+"""Hearing: from a tick to the points that turned in it; what a watch knows before anything is concluded."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from alerts.alert import rfc3339
+from alerts.boards import Boards, Risen
+from config.channels import ChannelTable
+from config.snapshot import Keyed, State, restored
+from detectors.bank import Bank
+from ingest.row import Row
+from ingest.ticks import SECOND_NS, Tick
+from ingest.window import Window
+
+NEVER_NS = np.iinfo(np.int64).max
+RECENT_ROWS = 60  # what a small plot shows before an alarm
+
+
+class Hearing:
+    """Window, detectors and boards of some channels that need nobody else to be judged."""
+
+    def __init__(
+        self, channels: ChannelTable, bank: Bank, window: Window, boards: Boards, warmup_s: float
+    ) -> None:
+        self.bank = bank
+        self.window = window
+        self.boards = boards
+        self.surroundings = Surroundings(channels, window, warmup_s)
+        self.now_ns = 0  # the last moment judged
+
+    def step(self, tick: Tick) -> list[Risen]:
+        """What turned in this moment, in the order in which it was found."""
+        now_ns = self.now_ns = self.surroundings.now_ns = tick.now_ns
+        if tick.epoch is not None:
+            self.window.restart()
+            self.bank.restart(tick.epoch.clock_good)
+        turned: list[Risen] = []
+        if len(tick.readings):
+            self.surroundings.hear(tick)
+            self.window.take(tick.readings)
+            turned += self.boards.hear(self.bank.judge_readings(tick.readings, now_ns), now_ns)
+        for grid, row in self.window.settled(now_ns):
+            self.surroundings.show(grid, row)
+            turned += self.boards.hear(self.bank.judge_row(grid, row), now_ns)
+        turned += self.boards.due(now_ns)
+        return turned
+
+    def next_deadline_ns(self) -> int:
+        """The first moment at which a tick would matter although nothing arrives in it."""
+        return min(self.window.next_settling_ns(), self.boards.next_deadline_ns())
+
+
+class Surroundings:
+    """What alerts need to know of a channel beside the verdict: is it new, and how did it look lately."""
+
+    def __init__(self, channels: ChannelTable, window: Window, warmup_s: float) -> None:
+        self.channels = channels
+        self.warmup_ns = int(warmup_s * SECOND_NS)
+        self.now_ns = 0
+        self.first_ns = np.full(len(channels), NEVER_NS, dtype=np.int64)  # each channel's first reading
+        self.unheard = len(channels)  # how many have none
+        self.grids = [grid.channels for grid in window.grids]
+        self.periods = [grid.period_s for grid in window.grids]
+        self.values = [np.full((len(grid), RECENT_ROWS), np.nan) for grid in self.grids]
+        self.ends_ns = [0 for _ in self.grids]
+        self.next = [0 for _ in self.grids]  # the column that the next row overwrites
+        self.home = {int(c): (g, row) for g, grid in enumerate(self.grids) for row, c in enumerate(grid)}
+
+    def hear(self, tick: Tick) -> None:
+        """Note the channels that speak for the first time."""
+        if not self.unheard:
+            return
+        channel = tick.readings.channel
+        new = self.first_ns[channel] == NEVER_NS
+        if np.count_nonzero(new):
+            self.first_ns[channel[new]] = tick.now_ns
+            self.unheard = int(np.count_nonzero(self.first_ns == NEVER_NS))
+
+    def show(self, grid: int, row: Row) -> None:
+        """Keep a settled row for plots."""
+        column = self.next[grid]
+        self.values[grid][:, column] = row.values
+        self.ends_ns[grid] = row.end_ns
+        self.next[grid] = (column + 1) % RECENT_ROWS
+
+    def in_warmup(self, channel: int) -> bool:
+        """Within the warm-up, counted from the channel's first reading."""
+        first = int(self.first_ns[channel])
+        return first == NEVER_NS or self.now_ns - first < self.warmup_ns
+
+    def learning(self) -> bool:
+        """Whether most of the channels that have spoken are still new."""
+        heard = self.first_ns != NEVER_NS
+        young = heard & (self.now_ns - np.where(heard, self.first_ns, 0) < self.warmup_ns)
+        return bool(2 * young.sum() > heard.sum() or not heard.any())
+
+    def recent(self, channel: int) -> Mapping[str, Any] | None:
+        """A channel's last settled levels, oldest first; None for wristbands: no vitals leave the gateway."""
+        if self.channels.is_wristband[channel] or channel not in self.home:
+            return None
+        grid, row = self.home[channel]
+        levels = np.roll(self.values[grid][row], -self.next[grid])
+        known = int(np.isfinite(levels).any() and np.argmax(np.isfinite(levels)))
+        return {
+            "end": rfc3339(self.ends_ns[grid]),
+            "period_s": self.periods[grid],
+            "unit": self.channels.unit[channel],
+            "values": [float(f"{level:.6g}") if np.isfinite(level) else None for level in levels[known:]],
+        }
+
+    def state(self) -> State:
+        ids = self.channels.ids
+        state: State = {"first_ns": Keyed(ids, self.first_ns)}
+        for grid, (numbers, values) in enumerate(zip(self.grids, self.values)):
+            keys = tuple(ids[number] for number in numbers)
+            state[f"recent/{self.periods[grid]:g}"] = Keyed(keys, np.roll(values, -self.next[grid], axis=1))
+            state[f"end/{self.periods[grid]:g}"] = self.ends_ns[grid]
+        return state
+
+    def restore(self, state: State) -> None:
+        ids = self.channels.ids
+        self.first_ns = restored(state, "first_ns", ids, self.first_ns)
+        self.unheard = int(np.count_nonzero(self.first_ns == NEVER_NS))
+        for grid, numbers in enumerate(self.grids):
+            keys = [ids[number] for number in numbers]
+            self.values[grid] = restored(state, f"recent/{self.periods[grid]:g}", keys, self.values[grid])
+            end_ns: Any = state.get(f"end/{self.periods[grid]:g}", 0)
+            self.ends_ns[grid] = int(end_ns)
+            self.next[grid] = 0
