@@ -47,6 +47,7 @@ class Delivery:
         self._outbox = Outbox(store, name)
         self._news = store.subscribe()
         self._stop = threading.Event()
+        self._left_behind = False
         self._first_wait_s = first_wait_s
         self._clock = clock
         self._most = notifier.at_once
@@ -60,11 +61,15 @@ class Delivery:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self, timeout_s: float = 15.0) -> None:
-        """End after the message under way; what was not told waits in the outbox."""
+    def stop(self, timeout_s: float = 3.0) -> None:
+        """End after the message under way, unless its receiver says nothing; what was not told is kept.
+
+        A message that is left under way is sent again at the next start, under the same id.
+        """
         self._stop.set()
         self._news.set()
         self._thread.join(timeout_s)
+        self._left_behind = self._thread.is_alive()
 
     def _run(self) -> None:
         try:
@@ -75,8 +80,9 @@ class Delivery:
                     self._news.wait(LOOK_S if beat_s is None else min(LOOK_S, beat_s))
             self._outbox.close()
         except Exception:
-            self.trouble = "stopped by a bug; see the log"
-            log.exception("notifier %s", self.name)
+            if not self._left_behind:
+                self.trouble = "stopped by a bug; see the log"
+                log.exception("notifier %s", self.name)
         finally:
             self._notifier.close()
 
