@@ -17,15 +17,18 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from config.channels import Channel
+from config.channels import Channel, ChannelTable
+from config.lists import time_ns
 from gateway import cli
 from gateway.daemon import Gateway as Daemon
 from ingest.journal import open_reader
 from ingest.wallclock import WallClock
 from simulators import record
+from simulators.district import write_channels, write_links
 from simulators.scenarios import SECOND_NS, rfc3339
 from tests.alerts.receiver import SECRET, Receiver, as_the_centre_would, receiver
-from tests.living import Publisher, Town, plain_differences, replayed, town, until
+from tests.living import Publisher, Town, gateway, plain_differences, replayed, town, until
+from tests.parts import mosquitto
 
 SITE = "east"
 EXTRA = [
@@ -206,6 +209,38 @@ def test_facts_may_stand_elsewhere(ran: Ran, tmp_path: Path) -> None:
     replay = replayed(elsewhere, ran.folder, tmp_path / "alerts.jsonl", "--facts", str(facts))
 
     assert plain_differences(ran.alerts(), replay) == []
+
+
+def test_a_gateway_that_was_held_up_says_what_would_have_been_said_in_time(tmp_path: Path) -> None:
+    """Stopped for seconds in which a delay ends: the alarm carries the second in which it was due."""
+    held = tmp_path / "gateway"
+    held.mkdir()
+    write_channels(held / "channels.csv", ChannelTable(EXTRA))
+    write_links(held / "links.csv", ())
+    with (
+        mosquitto(tmp_path / "broker") as broker,
+        gateway(held) as one,
+        contextlib.closing(Publisher(broker.port, SITE)) as publisher,
+    ):
+        one.settings.write_text(
+            f'[site]\nid = "{SITE}"\nchannels = "channels.csv"\n[archive]\nfolder = "archive"\n'
+            f'[[source]]\nkind = "mqtt"\nhost = "127.0.0.1"\nport = {broker.port}\n'
+            '[[watching]]\nkind = "limits"\nchannels = "probe-*.ch4"\non_delay_s = 3\noff_delay_s = 3\n'
+        )
+        one.start()
+        one.ready()
+        one.wait_for("is read")
+        for probe, level in enumerate((30.0, 60.0)):
+            publisher.send(f"probe-{probe}", {"ch4": level})
+        until(lambda: one.rows("SELECT 1 FROM arrivals"))
+        began = one.rows("SELECT max(second_ns) FROM arrivals")[0][0]
+        one.hold_up(6.0)
+        until(lambda: len(one.raised()) >= 2)
+        assert one.stop() == 0
+
+    detected = {time_ns(event["data"]["t"]["detected"]) for event in one.raised()}
+    assert max(detected) <= began + 5 * SECOND_NS
+    assert plain_differences(one.alerts(), replayed(held / "archive", held, tmp_path / "alerts.jsonl")) == []
 
 
 # A plain recording
