@@ -46,12 +46,15 @@ class Inbox:
     def __init__(self, channels: ChannelTable, ring: int | None = None) -> None:
         size = len(channels)
         self.ring = ring or ring_size(size)
-        self._steps, self._divides = _rounding(channels.resolution)
+        self._up, self._down = _rounding(channels.resolution)
         self._rounds = bool((channels.resolution > 0).any())
         self._newest = np.full(size, NEVER_NS)
         self._count = np.zeros(size, dtype=np.int64)
-        self._times = np.full((size, self.ring), NEVER_NS)
-        self._values = np.zeros((size, self.ring))
+        # Cells lie seat by seat: channels that keep in step write neighbouring ones.
+        self._cell_times = np.full(self.ring * size, NEVER_NS)
+        self._cell_values = np.zeros(self.ring * size)
+        self._times = self._cell_times.reshape(self.ring, size).T  # views, (channels, ring)
+        self._values = self._cell_values.reshape(self.ring, size).T
         self._seat = np.zeros(size, dtype=np.intp)
         self._radix = np.uint16 if size < 1 << 16 else np.int32  # NumPy sorts 16-bit keys by radix
 
@@ -83,11 +86,16 @@ class Inbox:
         """Values rounded to their channel's resolution; what is not a number is bad."""
         value, quality = group.value, group.quality
         if self._rounds:
-            steps, divides = self._steps[group.channel], self._divides[group.channel]
+            up, down = self._up[group.channel], self._down[group.channel]
             with np.errstate(over="ignore", invalid="ignore"):  # huge values stay as they came
-                count = np.rint(np.where(divides, value * steps, value / steps))
-                rounded = np.where(divides, count / steps, count * steps)
-            value = np.where(np.isfinite(rounded) & (steps > 0), rounded, value)
+                rounded = value * up
+                rounded /= down
+                np.rint(rounded, out=rounded)
+                rounded *= down
+                rounded /= up
+            usable = np.isfinite(rounded)
+            whole = np.count_nonzero(usable) == len(usable)
+            value = rounded if whole else np.where(usable, rounded, value)
         finite = np.isfinite(value)
         if not finite.all():
             value = np.where(finite, value, np.nan)
@@ -96,19 +104,26 @@ class Inbox:
 
     def _all_new_and_distinct(self, group: ReadingBatch) -> bool:
         """The everyday case: each channel at most once, and newer than all before it."""
-        channel = group.channel
-        if len(channel) > len(self._newest) or not (group.time_ns > self._newest[channel]).all():
+        channel = group.channel.astype(np.intp)
+        newer = group.time_ns > self._newest[channel]
+        if len(channel) > len(self._newest) or np.count_nonzero(newer) < len(newer):
             return False
+        if (channel[1:] > channel[:-1]).all():
+            return True
         rows = np.arange(len(channel))
         self._seat[channel] = rows
         return bool((self._seat[channel] == rows).all())
 
     def _remember_distinct(self, group: ReadingBatch) -> None:
-        channel = group.channel
-        seat = self._count[channel] % self.ring
-        self._times[channel, seat] = group.time_ns
-        self._values[channel, seat] = group.value
-        self._count[channel] += 1
+        channel = group.channel.astype(np.intp)
+        count = self._count[channel]
+        cell = count % self.ring
+        cell *= len(self._newest)
+        cell += channel
+        self._cell_times[cell] = group.time_ns
+        self._cell_values[cell] = group.value
+        count += 1
+        self._count[channel] = count
         self._newest[channel] = group.time_ns
 
     def _suspects(self, group: ReadingBatch) -> tuple[RowArray, RowArray]:
@@ -211,10 +226,13 @@ def _starts(*columns: NDArray[np.generic]) -> BoolArray:
     return starts
 
 
-def _rounding(resolution: NDArray[np.float64]) -> tuple[NDArray[np.float64], BoolArray]:
-    """Per channel a step, and whether to multiply by it: 0.1 is no float, but 10 is, and k / 10 is exact."""
+def _rounding(resolution: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Per channel the factors `up` and `down` of rounding: k = rint(value * up / down), value = k * down / up.
+
+    0.1 is no float, but 10 is, and k / 10 is exact: so one of them is 1. Both are NaN where nothing is rounded.
+    """
     given = resolution > 0
     steps = np.where(given, resolution, np.nan)
     inverse = np.rint(1 / steps)
     divides = given & (inverse > 1) & (np.abs(inverse * steps - 1) < 1e-9)
-    return np.where(divides, inverse, steps), divides
+    return np.where(divides, inverse, steps / steps), np.where(divides, 1.0, steps)
