@@ -64,6 +64,7 @@ class Gateway:
         self.storage = Storage(site.data, self.files.channels, self.clock, limits)
         self.vitals = Vitals()
         self.systemd = Systemd()
+        self.storage.while_waiting = lambda: self.systemd.say("WATCHDOG=1")  # a full disk is no hang
         self.watch: Watch | None = None  # until its memories are loaded
         self._stopping = threading.Event()
         self._subscriptions: list[Subscription] = []
@@ -101,16 +102,19 @@ class Gateway:
     def stop(self) -> None:
         """Ask for the end: the tick under way is finished, memories are saved. From any thread."""
         self._stopping.set()
+        self.storage.hurry()
 
     @property
     def trouble(self) -> str:
         """Why this gateway does not do its work; "" where ticks progress and the journal can be written."""
         failure = self.storage.failure
-        return self.vitals.trouble if failure is None else f"the journal cannot be written: {failure}"
+        if failure is not None:
+            return f"the journal cannot be written: {failure}"
+        return self.storage.trouble or self.vitals.trouble
 
     def troubles(self) -> dict[str, str]:
         """What waits for somebody far away, and why."""
-        waiting: list[Waiting] = [self._field, *self._subscriptions, *self._carriers]
+        waiting: list[Waiting] = [self.storage, self._field, *self._subscriptions, *self._carriers]
         return {one.name: one.trouble for one in waiting if one.trouble}
 
     def sources_up(self) -> dict[str, bool]:

@@ -1,10 +1,14 @@
-"""Arrivals: what has come in and is in no committed tick yet; it waits for its sync, then for its tick."""
+"""Arrivals: what has come in and is in no committed tick yet; it waits for its sync, and for its tick.
+
+It is admitted once, in order of arrival, and keeps its id and place from then on: a tick may take it before
+its sync, since the tick's own commit brings it along, and a write that failed is simply done again.
+"""
 
 import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +18,7 @@ from ingest import journal
 from ingest.columns import encode
 from ingest.inbox import Inbox
 from ingest.lanes import Lanes
-from ingest.readings import STAMPED, ReadingBatch
+from ingest.readings import CONFLICT, STAMPED, ReadingBatch
 from ingest.ticks import tick_of
 from ingest.wallclock import WallClock
 from ingest.writer import GROUP
@@ -25,6 +29,8 @@ Letter = tuple[str, str, bytes, str, int]  # lane, topic, payload, reason, at_ns
 
 UNUSABLE = "unusable"  # under this name come readings that a source could not hand in
 MOST_WAITING = 500_000  # readings in memory when the disk cannot keep up; more are dropped, and counted
+MOST_OPEN = 200_000  # readings of rows without a tick that stay in memory; more are read back when cut
+MOST_A_TICK = 500_000  # readings; what a long outage of judging has left is judged in several ticks
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +45,22 @@ class Stored:
 
     id: int
     second_ns: int
-    readings: ReadingBatch
+    readings: ReadingBatch | None  # None: in the file alone
     count: int  # readings in the row; more than `readings` where channels are no longer listed
+
+
+@dataclass(slots=True)
+class _Staged:
+    """What is admitted and not yet synced; written again, the same, until that has worked."""
+
+    rows: list[Stored] = field(default_factory=list)
+    blobs: list[bytes] = field(default_factory=list)  # one a row
+    received: Counter[str] = field(default_factory=Counter)
+    counts: Counts = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)  # the journal's own
+    letters: list[Letter] = field(default_factory=list)
+    callbacks: list[Callable[[], None]] = field(default_factory=list)
+    size: int = 0  # as `waiting` counts
 
 
 class Arrivals:
@@ -59,8 +79,9 @@ class Arrivals:
         self._counts: Counts = Counter()  # what is unusual
         self._letters: list[Letter] = []
         self._callbacks: list[Callable[[], None]] = []
+        self._staged = _Staged()
         self._durable: list[Callable[[], None]] = []
-        self._new_rows: list[Stored] = []
+        self._open = 0  # readings of open rows that are in memory
         self._last_id = 0
         self._journal_number = np.zeros(0, dtype=np.int32)
 
@@ -78,9 +99,7 @@ class Arrivals:
         self._last_id = max(newest or 0, upto)
         for readings in journal.recent_arrivals(connection):
             self.inbox.remember(journal.joined_into([readings], table_number))
-        for id, _, count, stored in journal.stored_arrivals(connection, upto, self._last_id):
-            known = journal.joined_into([] if stored is None else [stored], table_number)
-            self.open_rows.append(Stored(id, 0, known, count))
+        self.open_rows = [Stored(id, 0, None, count) for id, count in journal.arrival_sizes(connection, upto)]
 
     def take(self, batch: ReadingBatch, on_durable: Callable[[], None] | None, source: str) -> bool:
         """Stamp and keep a delivery; True when the writer should look: at the first, and when many wait."""
@@ -130,25 +149,44 @@ class Arrivals:
     def waiting(self) -> int:
         return self._waiting
 
-    def write(self, connection: sqlite3.Connection) -> None:
+    def stage(self) -> None:
+        """Admit what has come in: it has its id, second and conflicts from here on."""
+        staged = self._staged
         with self._lock:
             deliveries, self._deliveries = self._deliveries, []
-            received, self._received = self._received, Counter()
-            counts, self._counts = self._counts, Counter()
-            letters, self._letters = self._letters, []
-            self._durable, self._callbacks = self._callbacks, []
-            self._waiting = 0
-        self._new_rows = self._write_readings(connection, deliveries, counts) if deliveries else []
-        if letters:
-            connection.executemany(journal.DEAD_LETTER, letters)
-        for (lane, what, reason), n in counts.items():
+            staged.received += self._received
+            staged.counts += self._counts
+            staged.letters += self._letters
+            staged.callbacks += self._callbacks
+            staged.size = self._waiting
+            self._received, self._counts, self._letters, self._callbacks = Counter(), Counter(), [], []
+        if deliveries:
+            self._admit(deliveries)
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        self.stage()
+        staged = self._staged
+        connection.executemany(
+            "INSERT INTO arrivals VALUES (?, ?, ?, ?)",
+            [(row.id, row.second_ns, row.count, blob) for row, blob in zip(staged.rows, staged.blobs)],
+        )
+        if staged.letters:
+            connection.executemany(journal.DEAD_LETTER, staged.letters)
+        for (lane, what, reason), n in staged.counts.items():
             journal.count(connection, "lane", lane, what, n, reason)
-        for source, n in received.items():
+        for source, n in staged.received.items():
             journal.count(connection, "inbox", source, "received", n)
+        for what, n in staged.notes.items():
+            journal.count(connection, "journal", "", what, n)
 
     def written(self) -> None:
-        self.open_rows += self._new_rows
-        self._new_rows = []
+        staged, self._staged = self._staged, _Staged()
+        self._durable = staged.callbacks
+        with self._lock:
+            self._waiting -= staged.size
+        if self._open > MOST_OPEN:  # judging is far behind: what is safe in the file need not fill memory
+            self.open_rows = [replace(row, readings=None) for row in self.open_rows]
+            self._open = 0
 
     def acknowledge(self) -> None:
         callbacks, self._durable = self._durable, []
@@ -156,17 +194,34 @@ class Arrivals:
             callback()
 
     def cut(self, now_ns: int, whatever: bool) -> tuple[Stored, ...]:
-        """Give up the rows of a tick: ids and stamps rise together, so they are the first ones."""
+        """Give up the rows of a tick: ids and stamps rise together, so they are the first ones.
+
+        What would make the tick too large is left for the next, however it is stamped.
+        """
+        self.stage()
         size = len(self.open_rows)
         while not whatever and size and self.open_rows[size - 1].second_ns > now_ns:
             size -= 1
-        rows, self.open_rows = tuple(self.open_rows[:size]), self.open_rows[size:]
+        most = self._as_many_as_fit(size)
+        rows = tuple(self.open_rows[:most])
+        overdue = [replace(row, second_ns=0) for row in self.open_rows[most:size]]
+        self.open_rows = overdue + self.open_rows[size:]
+        self._open -= sum(len(row.readings) for row in rows if row.readings is not None)
         with self._lock:  # what is stamped from here on lies behind the tick
             if whatever:
                 self._restamp(now_ns)
             else:
                 self._last_stamp_ns = max(self._last_stamp_ns, now_ns)
         return rows
+
+    def _as_many_as_fit(self, size: int) -> int:
+        """How many of the first rows make a tick; at least one, where there is one."""
+        total = 0
+        for place, row in enumerate(self.open_rows[:size]):
+            total += row.count
+            if total > MOST_A_TICK:
+                return max(place, 1)
+        return size
 
     def _restamp(self, now_ns: int) -> None:
         """Stream time has jumped: what came in a moment ago belongs to the new reckoning."""
@@ -175,21 +230,17 @@ class Arrivals:
             self._last_stamp_ns += max(len(delivery.readings), 1)
             self._deliveries[place] = replace(delivery, stamp_ns=self._last_stamp_ns)
 
-    def _write_readings(
-        self,
-        connection: sqlite3.Connection,
-        deliveries: list[_Delivery],
-        counts: Counts,
-    ) -> list[Stored]:
-        """Admit a group and write it, one row a second of arrival; adds to `counts` what was not kept."""
+    def _admit(self, deliveries: list[_Delivery]) -> None:
+        """Admit a group as rows, one a second of arrival; counts what was not kept."""
         group = ReadingBatch.joined([_with_times(delivery) for delivery in deliveries])
+        staged = self._staged
         admitted = self.inbox.admit(group)
         ends = np.cumsum([len(delivery.readings) for delivery in deliveries])
         kept = np.concatenate(([0], np.cumsum(admitted.kept)))[ends] if admitted.duplicates else ends
         if admitted.duplicates:
             for lane, n in self._lanes.of(group.channel[~admitted.kept]).items():
-                self._gone(counts, lane, n, "duplicate", "")
-        rows = []
+                self._gone(staged.counts, lane, n, "duplicate", "")
+        self._note(admitted.readings)
         seconds = [tick_of(delivery.stamp_ns) for delivery in deliveries]
         start = 0
         for place, end in enumerate(kept.tolist()):
@@ -197,17 +248,25 @@ class Arrivals:
             if last_of_second and end > start:
                 whole = end - start == len(admitted.readings)
                 readings = admitted.readings if whole else admitted.readings.where(np.arange(start, end))
-                rows.append(self._write_row(connection, seconds[place], readings))
+                self._add_row(seconds[place], readings)
                 start = end
-        return rows
 
-    def _write_row(self, connection: sqlite3.Connection, second_ns: int, readings: ReadingBatch) -> Stored:
+    def _note(self, readings: ReadingBatch) -> None:
+        """Count what can only be promised at least once, and what came with two values."""
+        for what, n in (
+            ("without a time of their own", len(readings) - np.count_nonzero(readings.flags & STAMPED)),
+            ("conflict", np.count_nonzero(readings.flags & CONFLICT)),
+        ):
+            if n:
+                self._staged.notes[what] += int(n)
+
+    def _add_row(self, second_ns: int, readings: ReadingBatch) -> None:
         self._last_id += 1
-        blob = encode(readings, self._journal_number)
-        connection.execute(
-            "INSERT INTO arrivals VALUES (?, ?, ?, ?)", (self._last_id, second_ns, len(readings), blob)
-        )
-        return Stored(self._last_id, second_ns, readings, len(readings))
+        row = Stored(self._last_id, second_ns, readings, len(readings))
+        self._staged.rows.append(row)
+        self._staged.blobs.append(encode(readings, self._journal_number))
+        self.open_rows.append(row)
+        self._open += len(readings)
 
 
 def _with_times(delivery: _Delivery) -> ReadingBatch:

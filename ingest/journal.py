@@ -4,12 +4,13 @@ Only the storage thread writes it, and only it checkpoints the WAL: SQLite befor
 when two connections checkpoint at once (sqlite.org/wal.html#walresetbug). Readers are read-only.
 """
 
-import fcntl
+import contextlib
+import logging
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -18,13 +19,18 @@ from numpy.typing import NDArray
 from config.channels import ChannelTable
 from config.errors import SettingsError
 from ingest.columns import Damaged, decode
-from ingest.folders import make_folder
 from ingest.readings import ReadingBatch
 from ingest.ticks import Command, Epoch
+from ingest.writer import StorageFailed, is_damage
+
+log = logging.getLogger(__name__)
 
 FILE_NAME = "journal.sqlite"
-VERSION = 1
-CHECKPOINT_PAGES = 2000  # 8 MB of WAL: pages that change each second are copied once in many seconds
+VERSION = 2
+MOST_VERSIONS = 255  # a higher number is no version, but damage
+SUSPECT = "journal.suspect"  # this file beside it says that damage was seen: the next start looks closely
+PAGE_BYTES = 1024  # of a new file: a commit touches few pages, and each is written whole (docs/decisions)
+CHECKPOINT_BYTES = 8 << 20  # of WAL: pages that change each second are copied once in many seconds
 DEAD_LETTERS_KEPT = 10_000
 PAYLOAD_KEPT = 1 << 16
 REMEMBERED_NS = 3600 * 10**9  # arrivals from which a restarted inbox learns what it has seen
@@ -50,7 +56,17 @@ CREATE TABLE cursors (courier TEXT PRIMARY KEY, tick INTEGER NOT NULL, arrival I
     WITHOUT ROWID;
 CREATE TABLE counters (owner TEXT NOT NULL, name TEXT NOT NULL, what TEXT NOT NULL, reason TEXT NOT NULL,
     n INTEGER NOT NULL, PRIMARY KEY (owner, name, what, reason)) WITHOUT ROWID;
+CREATE TABLE marks (name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE damage (id INTEGER PRIMARY KEY, at TEXT NOT NULL, file TEXT NOT NULL, reason TEXT NOT NULL,
+    lost INTEGER NOT NULL);
 """
+MIGRATIONS = {  # by the version that they start from; each is one transaction with its new version
+    1: """
+CREATE TABLE marks (name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE damage (id INTEGER PRIMARY KEY, at TEXT NOT NULL, file TEXT NOT NULL, reason TEXT NOT NULL,
+    lost INTEGER NOT NULL);
+"""
+}
 
 COUNT = """INSERT INTO counters VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (owner, name, what, reason) DO UPDATE SET n = n + excluded.n"""
@@ -89,45 +105,6 @@ class StoredTick:
     epoch: Epoch | None
 
 
-class FolderInUse(SettingsError):
-    """Another process writes this journal."""
-
-
-def open_writer(folder: Path) -> tuple[sqlite3.Connection, IO[str]]:
-    """The writing connection, its schema in place, and the held lock; SettingsError says why it cannot be."""
-    try:
-        make_folder(folder)
-        lock = (folder / "journal.lock").open("w")
-    except OSError as error:
-        raise SettingsError(
-            f"{folder}: cannot be written: {error.strerror}; choose another data folder"
-        ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
-        raise FolderInUse(f"{folder}: another gateway is using this data folder; stop it first") from error
-    path = folder / FILE_NAME
-    try:
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
-        connection.execute("PRAGMA journal_size_limit=33554432")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={VERSION}; COMMIT")
-        elif version != VERSION:
-            raise SettingsError(
-                f"{path}: written by another version of this program (schema {version}, known is {VERSION});"
-                " start that version, or choose another data folder"
-            )
-    except sqlite3.DatabaseError as error:
-        lock.close()
-        raise SettingsError(f"{path}: cannot be used: {error}; move it away to start afresh") from error
-    return connection, lock
-
-
 def open_reader(folder: Path) -> sqlite3.Connection:
     """A read-only connection, for one thread at a time; never checkpoints. SettingsError if there is none."""
     path = folder / FILE_NAME
@@ -138,6 +115,55 @@ def open_reader(folder: Path) -> sqlite3.Connection:
     )
     connection.execute("PRAGMA query_only=1")
     return connection
+
+
+def set_up(connection: sqlite3.Connection) -> None:
+    """Create the schema in an empty file, or bring an older one up to date. ValueError: it is a newer one."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if not 0 <= version <= MOST_VERSIONS or (version == 0 and tables):
+        damaged = sqlite3.DatabaseError(f"its header says schema {version}")
+        damaged.sqlite_errorcode = sqlite3.SQLITE_NOTADB
+        raise damaged
+    if version == 0:
+        connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={VERSION}; COMMIT")
+    elif version > VERSION:
+        raise ValueError(f"schema {version}, known is {VERSION}")
+    while 0 < version < VERSION:
+        script = f"BEGIN; {MIGRATIONS[version]} PRAGMA user_version={version + 1}; COMMIT"
+        connection.executescript(script)
+        version += 1
+
+
+def mark(connection: sqlite3.Connection, name: str) -> int:
+    """How far a piece of housekeeping has come; 0 at first."""
+    row = connection.execute("SELECT n FROM marks WHERE name = ?", (name,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def set_mark(connection: sqlite3.Connection, name: str, n: int) -> None:
+    connection.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (name, n))
+
+
+@contextlib.contextmanager
+def watched(connection: sqlite3.Connection) -> Iterator[None]:
+    """Where reading meets damage, leave word for the next start, which puts the journal right."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if is_damage(error):
+            suspect(connection, error)
+            raise StorageFailed(
+                f"the journal is damaged ({error}); start again, it is put right then"
+            ) from error
+        raise
+
+
+def suspect(connection: sqlite3.Connection, error: BaseException) -> None:
+    """Leave word that the file of this connection is damaged."""
+    with contextlib.suppress(sqlite3.Error, OSError):
+        file = connection.execute("PRAGMA database_list").fetchone()[2]
+        Path(file).with_name(SUSPECT).write_text(f"{error}\n")
 
 
 def list_channels(connection: sqlite3.Connection, channels: ChannelTable) -> NDArray[np.int32]:
@@ -180,29 +206,54 @@ def count(connection: sqlite3.Connection, owner: str, name: str, what: str, n: i
 
 def stored_ticks(connection: sqlite3.Connection, after: int, most: int = -1) -> Iterator[StoredTick]:
     """Committed ticks behind a tick's id, oldest first, `most` of them (-1: all)."""
-    rows = connection.execute(
-        "SELECT id, now_ns, after_arrival, upto_arrival, readings, clock_good, epoch FROM ticks"
-        " WHERE id > ? ORDER BY id LIMIT ?",
-        (after, most),
-    )
-    for id, now_ns, after_arrival, upto_arrival, readings, good, epoch in rows:
-        known = None if epoch is None else Epoch(**msgspec.json.decode(epoch))
-        yield StoredTick(id, now_ns, after_arrival, upto_arrival, readings, bool(good), known)
+    with watched(connection):
+        rows = connection.execute(
+            "SELECT id, now_ns, after_arrival, upto_arrival, readings, clock_good, epoch FROM ticks"
+            " WHERE id > ? ORDER BY id LIMIT ?",
+            (after, most),
+        )
+        for id, now_ns, after_arrival, upto_arrival, readings, good, epoch in rows:
+            known = None if epoch is None else _epoch_of(epoch)
+            yield StoredTick(id, now_ns, after_arrival, upto_arrival, readings, bool(good), known)
 
 
 def stored_arrivals(
     connection: sqlite3.Connection, after: int, upto: int
 ) -> Iterator[tuple[int, int, int, ReadingBatch | None]]:
     """(id, second_ns, count, readings by journal number) of arrivals in (after, upto]; None where damaged."""
-    rows = connection.execute(
-        "SELECT id, second_ns, readings, columns FROM arrivals WHERE id > ? AND id <= ? ORDER BY id",
-        (after, upto),
-    )
-    for id, second_ns, readings, blob in rows:
-        try:
-            yield id, second_ns, readings, decode(blob)
-        except Damaged:
-            yield id, second_ns, readings, None
+    with watched(connection):
+        rows = connection.execute(
+            "SELECT id, second_ns, readings, columns FROM arrivals WHERE id > ? AND id <= ? ORDER BY id",
+            (after, upto),
+        )
+        for id, second_ns, readings, blob in rows:
+            try:
+                batch = decode(blob)
+            except Damaged:
+                yield id, second_ns, readings, None
+                continue
+            yield id, second_ns, readings, batch
+
+
+def arrival_sizes(connection: sqlite3.Connection, after: int) -> Iterator[tuple[int, int]]:
+    """(id, count) of the arrivals behind an id, oldest first."""
+    yield from connection.execute("SELECT id, readings FROM arrivals WHERE id > ? ORDER BY id", (after,))
+
+
+def read_through(connection: sqlite3.Connection, after_tick: int) -> None:
+    """Touch what a start needs, so that damage shows now: ticks behind a snapshot, and what is in them."""
+    (arrival,) = connection.execute(
+        "SELECT coalesce(max(upto_arrival), 0) FROM ticks WHERE id <= ?", (after_tick,)
+    ).fetchone()
+    for sql, least in (
+        ("SELECT * FROM ticks WHERE id > ?", after_tick),
+        ("SELECT * FROM arrivals WHERE id > ?", arrival),
+        ("SELECT * FROM commands WHERE seq > ?", 0),
+        ("SELECT id FROM outbox WHERE id > ? ORDER BY id DESC", 0),
+        ("SELECT * FROM counters WHERE n > ?", 0),
+    ):
+        for _ in connection.execute(sql, (least,)):
+            pass
 
 
 def recent_arrivals(connection: sqlite3.Connection) -> Iterator[ReadingBatch]:
@@ -229,10 +280,21 @@ def commands_of(connection: sqlite3.Connection, tick: int | None) -> tuple[Comma
     rows = connection.execute(
         "SELECT id, kind, body, actor, issued_ns FROM commands WHERE tick IS ? ORDER BY seq", (tick,)
     )
-    return tuple(
-        Command(id, kind, msgspec.json.decode(body), actor, issued_ns)
-        for id, kind, body, actor, issued_ns in rows
-    )
+    commands = []
+    for id, kind, body, actor, issued_ns in rows:
+        try:
+            commands.append(Command(id, kind, msgspec.json.decode(body), actor, issued_ns))
+        except msgspec.DecodeError:
+            log.error("command %s is damaged in the journal and left out; give it again", id)
+    return tuple(commands)
+
+
+def _epoch_of(text: str) -> Epoch:
+    """One that cannot be read any more is still an epoch."""
+    try:
+        return Epoch(**msgspec.json.decode(text))
+    except (msgspec.DecodeError, TypeError):
+        return Epoch("damaged", clock_good=False)
 
 
 def json_text(value: Mapping[str, Any]) -> str:

@@ -1,8 +1,9 @@
 """Storage: one thread writes the journal; what it has synced is durable, and only then acknowledged.
 
 All that waits is written in one transaction: a sync costs some 100 µs whatever is in it. Readings that
-arrive are synced when the sources' sockets are dry and half of a broker's window waits, at 1,000
-readings, and at the latest at the tick; whoever asks for something durable takes them along.
+arrive are synced when the sources' sockets are dry and three quarters of a broker's window wait, at 1,000
+readings, and at the latest with the tick, in one transaction with what the watch concluded from them;
+whoever asks for something durable takes them along.
 """
 
 import contextlib
@@ -12,7 +13,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -24,11 +27,13 @@ from ingest import journal
 from ingest.arrivals import Arrivals, Stored
 from ingest.inbox import timely
 from ingest.lanes import settle
+from ingest.opening import explained, open_writer, put_right
 from ingest.pruning import Limits, prune
 from ingest.readings import ReadingBatch
+from ingest.salvage import remember_first_page
 from ingest.ticks import Command, Epoch, Tick
 from ingest.wallclock import WallClock
-from ingest.writer import Pollable, StorageFailed, Work, Writer
+from ingest.writer import Pollable, StorageFailed, Work, Writer, is_damage
 
 __all__ = ["Limits", "Pollable", "Recovery", "Storage", "StorageFailed"]
 
@@ -36,6 +41,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 PRUNE_EVERY_S = 60.0
+WAITING_S = 5.0  # how often `while_waiting` is called
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,12 @@ class _Closing:
 
 
 class Storage:
-    """Ticks are closed and committed by one thread; everything else may be called from any."""
+    """Ticks are closed and committed by one thread; everything else may be called from any.
+
+    `while_waiting` is called every few seconds while a tick waits for a disk that takes nothing.
+    """
+
+    name = "journal"
 
     def __init__(
         self, folder: Path, channels: ChannelTable, clock: WallClock, limits: Limits | None = None
@@ -80,10 +91,26 @@ class Storage:
         self._writer: Writer | None = None
         self._lock_file: IO[str] | None = None
         self._pruned_s = 0.0
+        self.while_waiting: Callable[[], None] = lambda: None
 
     def open(self) -> Recovery:
-        """Open or create the journal and tell what it holds; SettingsError when it cannot be used."""
-        connection, self._lock_file = journal.open_writer(self.folder)
+        """Open or create the journal and tell what it holds; SettingsError when it cannot be used.
+
+        A damaged one is put aside, and what can be read of it is taken over.
+        """
+        connection, self._lock_file = open_writer(self.folder)
+        with explained(self.folder / journal.FILE_NAME):
+            try:
+                return self._recover(connection)
+            except sqlite3.DatabaseError as error:
+                connection.close()
+                if not is_damage(error):
+                    raise
+                connection = put_right(self.folder, error)
+            return self._recover(connection)
+
+    def _recover(self, connection: sqlite3.Connection) -> Recovery:
+        self._arrivals = Arrivals(self.channels, self.clock)
         numbers = journal.list_channels(connection, self.channels)
         listed = journal.listed(connection)
         last = connection.execute(
@@ -94,8 +121,10 @@ class Storage:
         self._arrivals.recover(connection, self._upto, numbers, listed.numbers_in(self.channels))
         self._commands = list(journal.commands_of(connection, None))
         self.clock.continue_from(self._closed_ns)
-        self._writer = Writer(connection, self._arrivals)
         snapshot, tick = _last_snapshot(connection)
+        journal.read_through(connection, tick)
+        remember_first_page(self.folder, connection)
+        self._writer = Writer(connection, self._arrivals, partial(journal.suspect, connection))
         waiting = sum(row.count for row in self._arrivals.open_rows)
         return Recovery(snapshot, self._ticks_after(tick, self._tick_id), self._closed_ns, waiting)
 
@@ -168,26 +197,26 @@ class Storage:
         self._running().host(pollable)
 
     def close_tick(self, now_ns: int, epoch: Epoch | None = None) -> Tick:
-        """Sync, and take what arrived at or before `now_ns` (a whole second).
+        """Take what arrived at or before `now_ns` (a whole second); `commit_tick` makes it durable.
 
-        An epoch takes all that has arrived, whatever its stamp: it is where stream time may jump.
+        An epoch takes all that has arrived, whatever its stamp: it is where stream time may jump. Of what
+        waits in great numbers, such as after an outage of judging, a tick takes half a million readings.
         """
         if self._closing is not None:
             raise RuntimeError("the tick before this one was not committed")
         if epoch is None and now_ns <= self._closed_ns:
             raise ValueError("stream time moves forward within an epoch")
-        work = Work(lambda connection: None, lambda _: self._cut(now_ns, epoch))
-        closing: _Closing = self._running().do(work).result()
-        readings = ReadingBatch.joined([row.readings for row in closing.rows]).sorted()
+        closing: _Closing = self._running().ask(lambda: self._cut(now_ns, epoch)).result()
+        readings = ReadingBatch.joined(self._readings_of(closing.rows)).sorted()
         readings = timely(readings, now_ns, self.channels.period_s, closing.clock_good)
         return Tick(now_ns, readings, closing.commands, epoch)
 
     def commit_tick(
         self, tick: Tick, changes: Sequence[Mapping[str, Any]], snapshot: State | None = None
     ) -> None:
-        """One transaction: boundary, commands, CloudEvents into the outbox, snapshot; returns after its sync.
+        """One transaction: readings, boundary, commands, CloudEvents, snapshot; returns after its sync.
 
-        A tick with nothing in it writes nothing.
+        A tick with nothing in it writes nothing. A disk that takes nothing is waited for: `while_waiting`.
         """
         closing = self._closing
         if closing is None or closing.now_ns != tick.now_ns:
@@ -198,7 +227,7 @@ class Storage:
         state = None if snapshot is None else pack(snapshot)
         events = [_outbox_row(event, tick.now_ns) for event in changes]
         work = Work(lambda connection: self._write_tick(connection, closing, events, state))
-        self._tick_id, self._upto = self._running().do(work).result()
+        self._tick_id, self._upto = self._waited_for(self._running().do(work))
         for subscriber in self._subscribers:
             subscriber.set()
 
@@ -233,6 +262,37 @@ class Storage:
     def failure(self) -> BaseException | None:
         """Why the journal can no longer be written, if so."""
         return None if self._writer is None else self._writer.failure
+
+    def hurry(self) -> None:
+        """From now on a disk that takes nothing ends the storage, and is not waited for. From any thread."""
+        if (writer := self._writer) is not None:
+            writer.hurry()
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be written at present; empty while all is well."""
+        return "" if self._writer is None else self._writer.trouble
+
+    def _waited_for(self, future: "Future[T]") -> T:
+        while True:
+            try:
+                return future.result(WAITING_S)
+            except FutureTimeout:
+                if future.done():
+                    raise
+                self.while_waiting()
+
+    def _readings_of(self, rows: Sequence[Stored]) -> list[ReadingBatch]:
+        """Those of rows that are in the file alone are read from there."""
+        cold = [row.id for row in rows if row.readings is None]
+        found: dict[int, ReadingBatch] = {}
+        if cold:
+            with contextlib.closing(self.reader()) as connection:
+                number = journal.listed(connection).numbers_in(self.channels)
+                for id, _, _, readings in journal.stored_arrivals(connection, cold[0] - 1, cold[-1]):
+                    found[id] = journal.joined_into([] if readings is None else [readings], number)
+        known = [found.get(row.id) if row.readings is None else row.readings for row in rows]
+        return [readings for readings in known if readings is not None]
 
     def _running(self) -> Writer:
         if self._writer is None:
@@ -283,6 +343,8 @@ class Storage:
             )
         if time.monotonic() - self._pruned_s >= PRUNE_EVERY_S:
             self._pruned_s = time.monotonic()
+            if (self.folder / journal.SUSPECT).exists():
+                raise StorageFailed("the journal is damaged; start again, it is put right then")
             settle(connection)
             prune(connection, self._limits, closing.now_ns)
         return tick, upto

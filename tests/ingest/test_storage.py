@@ -1,6 +1,5 @@
 """Storage: what was acknowledged is there after any restart, and every reading is in exactly one tick."""
 
-import itertools
 import os
 import socket
 import sqlite3
@@ -15,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from config.errors import SettingsError
+from ingest import arrivals as arrivals_module
 from ingest.journal import FILE_NAME
 from ingest.readings import CONFLICT, STAMPED, ReadingBatch
-from ingest.storage import Storage, StorageFailed
+from ingest.storage import Storage
 from ingest.ticks import SECOND_NS, Command, Epoch, Tick
 from tests.ingest.world import NOON_NS, Hands, Life, balanced, living, same_ticks, site
 
@@ -34,14 +34,17 @@ def outbox(folder: Path) -> list[str]:
 def test_nothing_is_acknowledged_before_it_is_in_the_file(tmp_path: Path) -> None:
     with living(tmp_path, site()) as life:
         seen: list[int] = []
+        told = threading.Event()
         reader = life.storage.reader()
 
         def acknowledge() -> None:
             seen.append(reader.execute("SELECT sum(readings) FROM arrivals").fetchone()[0])
+            told.set()
 
         life.storage.deliver(ReadingBatch.of([0, 1], NOON_NS, [1.0, 2.0]), acknowledge, "mqtt")
         assert not seen
         life.tick()
+        assert told.wait(10)
         assert seen == [2]
 
 
@@ -250,38 +253,31 @@ def test_work_that_fails_harms_no_other_work(tmp_path: Path) -> None:
         assert life.storage.reader().execute("SELECT count(*) FROM delivery").fetchone() == (0,)
 
 
-def test_a_full_disk_stops_acknowledging_and_says_so(tmp_path: Path) -> None:
-    channels, hands = site(), Hands()
-    life = Life(tmp_path, channels, hands)
-    life.hear(0, 1.0)
-    life.tick()
-    life.storage.submit(lambda connection: connection.execute("PRAGMA max_page_count=1").fetchall()).result()
-    acknowledged: list[int] = []
-    rng = np.random.default_rng(0)
-    with pytest.raises(StorageFailed, match="full"):
-        for number in itertools.count():
-            group = ReadingBatch.of(0, hands.wall_ns + number * 10**6 + np.arange(999), rng.normal(size=999))
-            batch = ReadingBatch.of(np.zeros(999), group.time_ns, group.value)
-            life.storage.deliver(batch, lambda: acknowledged.append(999), "mqtt")
-            life.tick()
-    with pytest.raises(StorageFailed):
-        life.hear(0, 2.0)
-    assert life.storage.failure is not None
-    life.storage.stop()
-
-    assert balanced(tmp_path).durable == 1 + sum(acknowledged)
-
-
 def test_two_gateways_cannot_share_a_folder(tmp_path: Path) -> None:
     with living(tmp_path, site()), pytest.raises(SettingsError, match="another gateway"):
         Storage(tmp_path, site(), Hands().clock()).open()
 
 
-def test_a_file_that_is_no_journal_is_named(tmp_path: Path) -> None:
-    (tmp_path / FILE_NAME).write_bytes(b"not a database at all" * 100)
+def test_a_backlog_that_nobody_judged_is_judged_in_several_ticks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrivals_module, "MOST_A_TICK", 100)
+    monkeypatch.setattr(arrivals_module, "MOST_OPEN", 50)
+    channels, hands = site(), Hands()
+    with living(tmp_path, channels, hands) as life:
+        for number in range(10):
+            life.hear([0, 1] * 20, float(number), ago_s=np.arange(40) / 1000)
+            life.storage.submit(lambda connection: None).result()
+            hands.wind(0.01)
 
-    with pytest.raises(SettingsError, match=FILE_NAME):
-        Storage(tmp_path, site(), Hands().clock()).open()
+    with living(tmp_path, channels, hands) as life:
+        sizes = [len(life.tick(Epoch("start")).readings)]
+        life.hear(0, 99.0)
+        while sizes[-1]:
+            sizes.append(len(life.tick().readings))
+
+    assert sum(sizes) == 401
+    assert max(sizes) <= 100
 
 
 class Pipe:
