@@ -176,7 +176,7 @@ def cut(folder: Path, seed: int, keep: Path | None = None) -> list[str]:
         disk.follow(event)
         knowledge.follow(event)
     state = disk.after_power_cut(chance)
-    with tempfile.TemporaryDirectory(dir=_fast_folder(), prefix="watchline-cut-") as place:
+    with tempfile.TemporaryDirectory(dir=fast_folder(), prefix="watchline-cut-") as place:
         left = Path(place) / "left"
         write_out(state, folder / "root", left)
         _shared_memory(left, chance)
@@ -200,7 +200,7 @@ def _shared_memory(left: Path, chance: random.Random) -> None:
         path.write_bytes(bytes(32768) if way == "zeros" else chance.randbytes(32768))
 
 
-def _fast_folder() -> str | None:
+def fast_folder() -> str | None:
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
