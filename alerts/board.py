@@ -59,12 +59,14 @@ class Board:
     def judge(self, findings: Findings, now_ns: int) -> list[Turned]:
         """What turned with these verdicts."""
         severity = findings.severity
+        if not (self.active or self.rising or self.falling or np.count_nonzero(severity)):
+            return []
         touched = severity > self.held
         if self.rising or self.falling:
             touched |= self.moving
         if self.active:
             touched |= (self.held > CALM) & (severity == CALM) & findings.heard
-        if not touched.any():
+        if not np.count_nonzero(touched):
             return []
         return [
             turned
