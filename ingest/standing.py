@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import os
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -58,8 +57,8 @@ def in_use(folder: Path) -> bool:
         locks = Path("/proc/locks").read_text("ascii")
     except OSError:
         return _is_locked(path)
-    name = f"{os.major(place.st_dev):02x}:{os.minor(place.st_dev):02x}:{place.st_ino}"
-    return any("FLOCK" in line and name in line.split() for line in locks.splitlines())
+    # By the file's number alone: some file systems show another device here than to stat(2).
+    return any("FLOCK" in line and f":{place.st_ino} " in line for line in locks.splitlines())
 
 
 def _is_locked(path: Path) -> bool:

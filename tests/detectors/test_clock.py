@@ -185,3 +185,21 @@ def test_narrowed_it_watches_only_its_own() -> None:
     watched.run(15.0, (P0, -300.0), (P1, -10.0), (P2, -4.0))
     assert watched.points.channel.tolist() == [P1, P2]
     assert watched.severity.tolist() == [ALARM, CALM]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.floats(-100, 100)), min_size=1, max_size=40))
+def test_how_channels_are_ordered_means_nothing(said: list[tuple[int, float]]) -> None:
+    ids = ["a.x", "a.y", "b.x", "c.x", "b.y", "a.z"]
+    tables = [
+        ChannelTable([Channel(id, "gas", "p", "pressure", "kPa", 1.0) for id in order])
+        for order in (ids, sorted(ids))
+    ]
+    found = []
+    for table in tables:
+        watched = Watched(table=table)
+        watched.hear(T0, *((table.number[ids[n]], delay) for n, delay in said))
+        watched.hear(T0 + 60.0, *((n, 0.0) for n in range(6)))
+        clocks = watched.clock.clocks(watched.memory)
+        found.append({clock.device: clock.offset_s for clock in clocks})
+    assert found[0] == pytest.approx(found[1])

@@ -68,3 +68,12 @@ def test_waiting_ends_at_the_moment_or_when_told_to_stop() -> None:
     assert clock.wait_until(clock.now_ns() + SECOND_NS // 50, stop)
     stop.set()
     assert not clock.wait_until(clock.now_ns() + 3600 * SECOND_NS, stop)
+
+
+def test_it_says_how_far_it_is_ahead_of_the_wall() -> None:
+    hands = Hands()
+    clock = hands.clock()
+    hands.wind(10)
+    hands.wall_ns -= 3 * SECOND_NS
+
+    assert clock.ahead_ns() == 3 * SECOND_NS
