@@ -29,7 +29,7 @@ from ingest.journal import Listed, StoredTick, commands_of, listed, stored_arriv
 from ingest.parquet import CHANNELS_A_GROUP, ROWS_A_GROUP, Recording, sync
 from ingest.progress import read_progress
 from ingest.readings import CONFLICT, ReadingBatch
-from ingest.shelf import FACTS, HOUR_NS, About, hour_name, leftovers, volumes
+from ingest.shelf import FACTS, HOUR_NS, About, Volume, about, hour_name, leftovers, volumes
 from ingest.ticks import SECOND_NS
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Archive:
             if not ticks:
                 self._tidy(connection, stop)
                 return None
-            self._clear()
+            self._clear(connection, gap.after)
             trip = Trip(Place(ticks[-1].id, ticks[-1].upto_arrival))
             ending = stop.is_set()  # then it is little, and finished
             stored = self._write_hour(connection, ticks, trip.dead, lambda: stop.is_set() and not ending)
@@ -79,6 +79,8 @@ class Archive:
 
     def _hour(self, connection: sqlite3.Connection, after: Place, stopping: bool) -> list[StoredTick]:
         """Ticks of one run of time within an hour: it ends at the hour, or where stream time was set back."""
+        if not stopping and self._still_within(connection, after):
+            return []
         ticks: list[StoredTick] = []
         for tick in stored_ticks(connection, after.tick):
             if ticks and (tick.now_ns <= ticks[-1].now_ns or _hour_of(tick) != _hour_of(ticks[0])):
@@ -92,31 +94,64 @@ class Archive:
             return []
         return ticks
 
-    def _clear(self) -> None:
+    def _still_within(self, connection: sqlite3.Connection, after: Place) -> bool:
+        """Whether the newest tick is in the hour of the first one, and that hour goes on: asked each second."""
+        sql = "SELECT now_ns FROM ticks WHERE id > ? ORDER BY id {} LIMIT 1"
+        first, newest = (
+            connection.execute(sql.format(way), (after.tick,)).fetchone() for way in ("ASC", "DESC")
+        )
+        if first is None or newest is None:
+            return True
+        hour = first[0] // HOUR_NS
+        return bool(newest[0] // HOUR_NS == hour and self.now_ns() < (hour + 1) * HOUR_NS + GRACE_NS)
+
+    def _clear(self, connection: sqlite3.Connection, after: Place) -> None:
         """The folder, once in a life without what an earlier one left half done."""
-        if self._tidied < 0:
-            make_folder(self.folder)
-            for part in self.folder.glob("readings-*.parquet.part"):
-                part.unlink()
-            for hour in leftovers(self.folder):
-                hour.unlink()
-            self._tidied = 0
+        if self._tidied >= 0:
+            return
+        make_folder(self.folder)
+        for part in self.folder.glob("readings-*.parquet.part"):
+            part.unlink()
+        for hour in leftovers(self.folder):
+            hour.unlink()
+        if strangers := _strangers(connection, volumes(self.folder), after):
+            self._put_aside(strangers)
+        self._tidied = 0
+
+    def _put_aside(self, strangers: list[Path]) -> None:
+        """Files of another journal, whose ticks have the numbers that ours are going to have."""
+        aside = self.folder / f"earlier-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        make_folder(aside)
+        facts = self.folder / FACTS
+        if facts.exists():
+            (aside / FACTS).write_bytes(facts.read_bytes())
+            sync(aside / FACTS)
+        for path in strangers:
+            path.rename(aside / path.name)
+        sync(aside)
+        sync(self.folder)
+        log.warning(
+            "%s: %d files were written from a journal that this one does not continue; they are now in %s",
+            self.folder,
+            len(strangers),
+            aside,
+        )
 
     def _tidy(self, connection: sqlite3.Connection, stop: threading.Event) -> None:
         """Once an hour: merge the days that are over, and let the oldest files go."""
         hour = self.now_ns() // HOUR_NS
         if stop.is_set() or hour == self._tidied:
             return
-        self._clear()
-        self._merge_days(connection, stop)
+        progress = read_progress(connection, self.name)  # what is durable, not what we think
+        after = Place(0, 0) if progress is None else progress.cursor
+        self._clear(connection, after)
+        self._merge_days(after.tick, stop)
         self._let_go()
         self._tidied = hour
 
-    def _merge_days(self, connection: sqlite3.Connection, stop: threading.Event) -> None:
+    def _merge_days(self, carried: int, stop: threading.Event) -> None:
         from pyarrow import ArrowException
 
-        progress = read_progress(connection, self.name)  # what is durable, not what we think
-        carried = 0 if progress is None else progress.cursor.tick
         for hours in list(mergeable(volumes(self.folder), carried, self.now_ns())):
             if hours[0].path.name in self._unmergeable:
                 continue
@@ -155,9 +190,9 @@ class Archive:
             dead[DAMAGED] += damaged
         if not sizes.sum():
             return 0
-        about = msgspec.json.encode(About(ticks[0].id, ticks[-1].id))
+        told = msgspec.json.encode(About(ticks[0].id, ticks[-1].id, ticks[0].now_ns))
         path = self.folder / hour_name(ticks[0].id, ticks[0].now_ns)
-        with Recording(path, about) as recording:
+        with Recording(path, told) as recording:
             for chosen in _portions(sizes, rank):
                 readings = _gathered(connection, ticks, known, chosen)
                 order = np.lexsort((readings.flags & CONFLICT, readings.time_ns, rank[readings.channel]))
@@ -187,6 +222,22 @@ class Archive:
                 os.fsync(out.fileno())
             if new:
                 sync(self.folder)
+
+
+def _strangers(connection: sqlite3.Connection, known: list[Volume], after: Place) -> list[Path]:
+    """Files behind our place that this journal would not write: it was begun anew, or is a restored copy."""
+    found = []
+    for volume in known:
+        told = about(volume.path)
+        if told is None or told.last_tick <= after.tick:
+            continue
+        row = connection.execute("SELECT now_ns FROM ticks WHERE id = ?", (told.first_tick,)).fetchone()
+        ours = row is not None and (
+            row[0] == told.first_ns or (not told.first_ns and volume.start_ns <= row[0] < volume.end_ns)
+        )
+        if not ours:
+            found.append(volume.path)
+    return found
 
 
 def _facts_of(connection: sqlite3.Connection, tick: StoredTick) -> Iterator[dict[str, Any]]:

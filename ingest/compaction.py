@@ -62,7 +62,7 @@ def merge(hours: Sequence[Volume], give_up: Callable[[], bool]) -> Path:
     first, last = about(hours[0].path), about(hours[-1].path)
     if first is None or last is None:
         raise ValueError(f"{hours[0].path}: not a file of the archive")
-    told = About(first.first_tick, last.last_tick, tuple(hour.path.name for hour in hours))
+    told = About(first.first_tick, last.last_tick, first.first_ns, tuple(hour.path.name for hour in hours))
     path = hours[0].path.with_name(day_name(first.first_tick, hours[0].start_ns))
     with Recording(path, msgspec.json.encode(told)) as recording:
         for group, ids in _groups([hour.path for hour in hours]):

@@ -29,6 +29,7 @@ class About(msgspec.Struct, frozen=True):
 
     first_tick: int
     last_tick: int
+    first_ns: int = 0  # the moment of the first tick; 0 in files of an earlier version
     hours: tuple[str, ...] = ()
 
 

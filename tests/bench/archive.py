@@ -86,7 +86,7 @@ def figures(folder: Path, channels: int, hours: int) -> Iterator[tuple[str, floa
     sensors, rows = Sensors(channels), 0
     for hour in range(hours):
         first, begin_ns = 1 + hour * 3_600, MIDNIGHT_NS + hour * HOUR_NS
-        about = msgspec.json.encode(About(first, first + 3_599))
+        about = msgspec.json.encode(About(first, first + 3_599, begin_ns))
         path = archive / hour_name(first, begin_ns)
         rows += write(path, sensors, begin_ns // SECOND_NS, 3_600, about)
     yield f"{hours} hours of {channels} channels", _size(archive) / rows, "bytes a reading"

@@ -14,12 +14,13 @@ from config.errors import DeliveryFailed
 from ingest import archive as archive_module
 from ingest.archive import Archive
 from ingest.courier import Courier, Gap, Place, Trip
+from ingest.journal import FILE_NAME
 from ingest.parquet import Recording
 from ingest.readings import UNCERTAIN
 from ingest.recorded import read_ticks
+from ingest.safekeeping import keep_safe
 from ingest.ticks import SECOND_NS, Command, Epoch, Tick
 from tests.ingest.world import NOON_NS, Hands, Life, balanced, living, same_ticks, site
-
 
 ALL = Gap(Place(0, 0))
 
@@ -232,3 +233,46 @@ def test_a_recording_that_fails_half_way_leaves_no_file(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
     assert Trip(Place(0, 0)).stored == 0
     assert NOON_NS % (3600 * SECOND_NS) == 0
+
+
+def test_a_journal_begun_anew_puts_the_files_of_the_old_one_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    channels, hands, folder = site(), Hands(), tmp_path / "archive"
+    with living(tmp_path / "old", channels, hands) as life:
+        old = lived(life)
+        carried(life, folder)
+    with living(tmp_path / "new", channels, hands) as life:
+        new = [life.tick(Epoch("start")), *(_heard(life, value) for value in (1.0, 2.0))]
+        carried(life, folder)
+
+    assert same_ticks(list(read_ticks(folder, channels)), new)
+    (aside,) = folder.glob("earlier-*")
+    assert same_ticks(list(read_ticks(aside, channels)), old)
+    assert "does not continue" in caplog.text
+
+
+def _heard(life: Life, value: float) -> Tick:
+    life.hear([0, 1], [value, value])
+    return life.tick()
+
+
+def test_a_restored_journal_goes_on_from_where_it_was_copied(tmp_path: Path) -> None:
+    channels, hands, folder = site(), Hands(), tmp_path / "archive"
+    with living(tmp_path / "data", channels, hands) as life:
+        before = lived(life)
+        carried(life, folder)
+    keep_safe(tmp_path / "data" / FILE_NAME, tmp_path / "copy.sqlite")
+    with living(tmp_path / "data", channels, hands) as life:
+        _heard(life, 50.0)
+        carried(life, folder)
+    (tmp_path / "restored").mkdir()
+    (tmp_path / "copy.sqlite").rename(tmp_path / "restored" / FILE_NAME)
+    hands.wind(10)
+    with living(tmp_path / "restored", channels, hands) as life:
+        after = _heard(life, 60.0)
+        carried(life, folder)
+
+    assert same_ticks(list(read_ticks(folder, channels)), [*before, after])
+    (aside,) = folder.glob("earlier-*/*.parquet")
+    assert pq.read_table(aside)["value"].to_pylist() == [50.0, 50.0]
