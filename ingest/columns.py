@@ -52,23 +52,40 @@ def encode(readings: ReadingBatch, journal_number: NDArray[np.int32]) -> bytes:
 
 def decode(blob: bytes) -> ReadingBatch:
     """What `encode` was given, with journal numbers as channels and 0 as arrival; raises Damaged."""
-    if len(blob) < HEADER.size:
-        raise Damaged("a blob shorter than its header")
-    magic, form, unit, count, checksum = HEADER.unpack_from(blob)
-    body = blob[HEADER.size :]
-    if (
-        magic != MAGIC
-        or form > THOUSANDTHS
-        or unit >= len(UNITS_NS)
-        or _checksum(form, unit, count, body) != checksum
-    ):
-        raise Damaged("a blob whose checksum does not agree")
+    form, unit, count, body = _opened(blob)
     try:
         if form != RAW:
             body = zstandard.ZstdDecompressor().decompress(body, max_output_size=count * BYTES_A_READING)
         return _columns(body, form, UNITS_NS[unit], count)
     except (zstandard.ZstdError, ValueError) as error:
         raise Damaged(f"a blob that cannot be unpacked: {error}") from error
+
+
+def channels_of(blob: bytes) -> NDArray[np.int32]:
+    """The channel column alone, for a fraction of the work; raises Damaged."""
+    form, _, count, body = _opened(blob)
+    try:
+        if form == RAW:
+            return np.frombuffer(body, dtype=np.int32, count=count)
+        with zstandard.ZstdDecompressor().stream_reader(body) as column:
+            part = column.read(4 * count)
+        if len(part) != 4 * count:
+            raise Damaged("a blob of the wrong length")
+        return np.cumsum(_unshuffled(part, np.int32), dtype=np.int32)
+    except (zstandard.ZstdError, ValueError) as error:
+        raise Damaged(f"a blob that cannot be unpacked: {error}") from error
+
+
+def _opened(blob: bytes) -> tuple[int, int, int, bytes]:
+    """(form, number of the unit, readings, columns), the checksum compared; raises Damaged."""
+    if len(blob) < HEADER.size:
+        raise Damaged("a blob shorter than its header")
+    magic, form, unit, count, checksum = HEADER.unpack_from(blob)
+    body = blob[HEADER.size :]
+    known = magic == MAGIC and form <= THOUSANDTHS and unit < len(UNITS_NS)
+    if not known or _checksum(form, unit, count, body) != checksum:
+        raise Damaged("a blob whose checksum does not agree")
+    return form, unit, count, body
 
 
 def _columns(body: bytes, form: int, unit_ns: int, count: int) -> ReadingBatch:

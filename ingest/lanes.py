@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest import journal
+from ingest.columns import Damaged, channels_of
 
 MOST_LANES = 1_000  # more devices or topics than these share one lane, for a sender of nonsense has no end
 OTHER = "other"
@@ -85,11 +86,12 @@ def uncounted(connection: sqlite3.Connection) -> Counter[str]:
     ids = journal.listed(connection).id
     sizes = np.zeros(len(ids), dtype=np.int64)
     found: Counter[str] = Counter()
-    for _, _, count, readings in journal.stored_arrivals(connection, mark, 1 << 62):
-        if readings is None:
-            found[DAMAGED] += count
-        else:
-            sizes += np.bincount(readings.channel, minlength=len(ids))
+    with journal.watched(connection):
+        for count, blob in connection.execute("SELECT readings, columns FROM arrivals WHERE id > ?", (mark,)):
+            try:
+                sizes += np.bincount(channels_of(blob), minlength=len(ids))
+            except Damaged:
+                found[DAMAGED] += count
     names = connection.execute("SELECT DISTINCT name FROM counters WHERE owner = 'lane'")
     known = {name for (name,) in names}
     for number in np.flatnonzero(sizes).tolist():

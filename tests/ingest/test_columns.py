@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.columns import Damaged, decode, encode
+from ingest.columns import Damaged, channels_of, decode, encode
 from ingest.readings import ReadingBatch
 
 CHANNELS = 1_000
@@ -45,6 +45,7 @@ def test_readings_come_back_to_the_bit(readings: ReadingBatch) -> None:
     back = decode(encode(readings, number))
 
     assert np.array_equal(back.channel, number[readings.channel])
+    assert np.array_equal(channels_of(encode(readings, number)), back.channel)
     assert np.array_equal(back.time_ns, readings.time_ns)
     assert np.array_equal(back.value.view(np.int64), readings.value.view(np.int64))
     assert np.array_equal(back.quality, readings.quality)
@@ -61,6 +62,8 @@ def test_a_damaged_blob_is_never_taken_for_readings(readings: ReadingBatch, data
 
     with pytest.raises(Damaged):
         decode(bytes(blob[:cut]))
+    with pytest.raises(Damaged):
+        channels_of(bytes(blob[:cut]))
 
 
 @given(st.binary(max_size=200))
