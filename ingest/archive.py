@@ -95,7 +95,7 @@ class Archive:
         return ticks
 
     def _still_within(self, connection: sqlite3.Connection, after: Place) -> bool:
-        """Whether the newest tick is in the hour of the first one, and that hour goes on: asked each second."""
+        """Whether the newest tick is in the hour of the first one, which is not over; asked each second."""
         sql = "SELECT now_ns FROM ticks WHERE id > ? ORDER BY id {} LIMIT 1"
         first, newest = (
             connection.execute(sql.format(way), (after.tick,)).fetchone() for way in ("ASC", "DESC")

@@ -8,6 +8,7 @@ import gzip
 import sqlite3
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,12 +23,22 @@ from ingest.lines import Lines
 from ingest.readings import CONFLICT, ReadingBatch
 
 LETTERS_A_TRIP = 1_000  # bad points kept in full; all are counted
+BODIES_A_TRIP = 4  # while a backlog drains; one is made while the server is busy with another
 TRIAL = 500  # readings in the first write after a failure; then twice as many each time
 ENOUGH = 3  # points that are tried alone before a complaint is held to be about the whole
 
 NO_BUCKET = "no bucket named for wristbands"
 OWN_BUCKET = "carried to the bucket for wristbands"
 OTHERS = "not of wristbands"
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """Points on their way."""
+
+    readings: ReadingBatch
+    lines: Any
+    answer: "Future[Refusal | None]"
 
 
 @dataclass
@@ -56,22 +67,35 @@ class Influx:
     _welcome: bool = field(default=False, repr=False)  # something was stored in this life
 
     def carry(self, connection: sqlite3.Connection, gap: Gap, stop: threading.Event) -> Trip | None:
-        """About `batch` readings of whole ticks; few after a failure, more and more while it works."""
-        self._most = min(self._most or self.batch, self.batch)
-        ticks = some_ticks(connection, gap, self._most)
+        """Whole ticks of some `batch` readings; few after a failure, more and more while it works."""
+        most = min(self._most or self._largest, self._largest)
+        ticks = some_ticks(connection, gap, most)
         if not ticks:
             return None
         trip = Trip(Place(ticks[-1].id, ticks[-1].upto_arrival))
         known, lines = self._channels(connection)
         stored = 0
+        under_way: Writing | None = None
         try:
-            for readings in fetched(connection, ticks, known, self._most, trip.dead):
-                stored += self._store(readings, lines, trip)
+            for readings in fetched(connection, ticks, known, min(most, self.batch), trip.dead):
+                for part in self._parts(readings, lines, trip):
+                    encoded = lines.encode(part)
+                    body = _body(encoded)  # made while the server is busy with the one before
+                    if under_way is not None:
+                        stored += self._settle(under_way, lines, trip)
+                    under_way = Writing(part, encoded, self._begin(body))
+            if under_way is not None:
+                stored += self._settle(under_way, lines, trip)
         except DeliveryFailed:
             self._most = min(TRIAL, self.batch)
             raise
-        self._most *= 2
+        self._most = 2 * most
         return replace(trip, stored=stored)
+
+    @property
+    def _largest(self) -> int:
+        """Readings in one trip."""
+        return self.batch * BODIES_A_TRIP
 
     def _channels(self, connection: sqlite3.Connection) -> tuple[Listed, Lines]:
         """The journal's channels; they are listed before a courier starts, and stay."""
@@ -80,8 +104,8 @@ class Influx:
             self._known = (connection, known, Lines(known))
         return self._known[1:]
 
-    def _store(self, readings: ReadingBatch, lines: Lines, trip: Trip) -> int:
-        """Write one group; how many points are stored."""
+    def _parts(self, readings: ReadingBatch, lines: Lines, trip: Trip) -> Iterator[ReadingBatch]:
+        """What is to be written of a group; channels that were refused come apart, and are found at once."""
         mine = lines.is_wristband[readings.channel] == self.wristbands
         if not mine.all():
             trip.withheld[self.withheld] += len(mine) - int(np.count_nonzero(mine))
@@ -90,16 +114,14 @@ class Influx:
         for number in np.flatnonzero(conflict).tolist():
             self._lay_aside(lines, readings, number, "conflict", trip)
         suspect = np.isin(readings.channel, list(self._suspects))
-        stored = 0
         for rows in (~conflict & ~suspect, ~conflict & suspect):
             if rows.any():
-                stored += self._store_plain(readings.where(rows), lines, trip)
-        return stored
+                yield readings if rows.all() else readings.where(rows)
 
-    def _store_plain(self, readings: ReadingBatch, lines: Lines, trip: Trip) -> int:
-        """Write points; those of channels that were refused come apart, so that they are found at once."""
-        encoded = lines.encode(readings)
-        bad = list(self._write(encoded, 0, len(readings)))
+    def _settle(self, writing: "Writing", lines: Lines, trip: Trip) -> int:
+        """Wait for an answer, and find what was refused; how many points are stored."""
+        readings = writing.readings
+        bad = list(self._sorted_out(writing.answer.result(), writing.lines, 0, len(readings)))
         for number, reason in bad:
             self._lay_aside(lines, readings, number, reason, trip)
         refused = {int(readings.channel[number]) for number, _ in bad}
@@ -113,13 +135,14 @@ class Influx:
             payload = lines.encode(one)[0].as_py()
             trip.letters.append((lines.id[one.channel[0]], payload.encode(), reason))
 
-    def _write(self, lines: Any, start: int, end: int) -> Iterator[tuple[int, str]]:
-        """Write lines [start, end); yields the number and reason of each that the server will not have.
+    def _sorted_out(
+        self, refusal: Refusal | None, lines: Any, start: int, end: int
+    ) -> Iterator[tuple[int, str]]:
+        """Of lines [start, end) that were refused, the number and reason of each that the server won't have.
 
-        A refused batch is halved until the bad points are alone; where the server says that it dropped all of
-        them, there is nothing to look for.
+        They are halved until the bad points are alone; where the server says that it dropped all of them,
+        there is nothing to look for.
         """
-        refusal = self._post(lines[start:end])
         if refusal is None:
             return
         if not refusal.of_points:
@@ -128,8 +151,8 @@ class Influx:
             yield from ((number, refusal.reason) for number in range(start, end))
             return
         middle = (start + end) // 2
-        yield from self._write(lines, start, middle)
-        yield from self._write(lines, middle, end)
+        for first, last in ((start, middle), (middle, end)):
+            yield from self._sorted_out(self._post(_body(lines[first:last])), lines, first, last)
 
     def _check_whole(self, lines: Any, refusal: Refusal) -> None:
         """A complaint that names no point may be about the whole, such as an organisation that is missing.
@@ -139,19 +162,28 @@ class Influx:
         if len(lines) < ENOUGH and self._welcome:
             return
         tried = {0, len(lines) // 2, len(lines) - 1}
-        if all(self._post(lines[number : number + 1]) is not None for number in sorted(tried)):
+        if all(self._post(_body(lines[number : number + 1])) is not None for number in sorted(tried)):
             where = f"{self.url} answered {refusal.status} to every write into bucket {self.bucket}"
             raise DeliveryFailed(f"{where}: {refusal.reason}; check org and bucket", permanent=True)
 
-    def _post(self, lines: Any) -> Refusal | None:
+    def _begin(self, body: bytes) -> "Future[Refusal | None]":
+        """A write in a thread of its own, which may be left behind when we are to end."""
+        answer: Future[Refusal | None] = Future()
+
+        def post() -> None:
+            try:
+                answer.set_result(self._post(body))
+            except BaseException as error:
+                answer.set_exception(error)
+
+        threading.Thread(target=post, name=f"write {self.name}", daemon=True).start()
+        return answer
+
+    def _post(self, body: bytes) -> Refusal | None:
         """None when stored, a refusal of the points; DeliveryFailed when to be tried again."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
         from influxdb_client.rest import ApiException
         from urllib3.exceptions import HTTPError
 
-        whole = pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines)
-        body = pc.binary_join(whole, "\n")[0].as_buffer().to_pybytes()
         try:
             self._writer().write(bucket=self.bucket, org=self.org, record=body)
         except ApiException as error:
@@ -182,8 +214,8 @@ class Influx:
                 timeout=int(self.timeout_s * 1000),
                 enable_gzip=True,
             )
-            # The client compresses at level 9, 8 us a reading for 15 % less; level 1 costs 0.3 us.
-            setattr(client.conf, "update_request_body", _compressed)  # noqa: B010
+            # What we hand in is compressed already; the client would do it at level 9, for 8 us a reading.
+            setattr(client.conf, "update_request_body", lambda path, body: body)  # noqa: B010
             self._client = client.write_api(write_options=SYNCHRONOUS)
         return self._client
 
@@ -209,7 +241,10 @@ def buckets(
     return found
 
 
-def _compressed(path: str, body: Any) -> Any:
-    if not isinstance(body, bytes):
-        return body
-    return gzip.compress(body, 1)
+def _body(lines: Any) -> bytes:
+    """Lines as the body of a write. Level 1 costs 0.3 us a reading, level 9 eight for 15 % less."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    whole = pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines)
+    return gzip.compress(pc.binary_join(whole, "\n")[0].as_buffer(), 1)

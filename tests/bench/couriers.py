@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from config.channels import Channel, ChannelTable
-from ingest.courier import Courier
-from ingest.influx import Influx
+from ingest.courier import Courier, Trip
+from ingest.influx import Influx, Writing
 from ingest.journal import Listed
 from ingest.lines import Lines
 from ingest.progress import pending
@@ -47,10 +47,10 @@ def site(channels: int) -> ChannelTable:
 class Watched(Influx):
     """Notes when the readings of each tick were stored."""
 
-    def _store(self, readings: ReadingBatch, lines: Lines, trip: object) -> int:
-        stored = super()._store(readings, lines, trip)  # type: ignore[arg-type]
+    def _settle(self, writing: Writing, lines: Lines, trip: Trip) -> int:
+        stored = super()._settle(writing, lines, trip)
         now_s = time.time()
-        for tick in np.unique(readings.arrival_ns).tolist():
+        for tick in np.unique(writing.readings.arrival_ns).tolist():
             self.stored_s[tick] = now_s
         return stored
 
