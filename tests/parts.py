@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 APT_LINE = (
-    "apt-get install -y --no-install-recommends mosquitto mosquitto-clients influxdb nginx-light mbpoll strace"
+    "apt-get install -y --no-install-recommends"
+    " mosquitto mosquitto-clients influxdb nginx-light mbpoll strace"
 )
 START_S = 20.0  # generous: the machine may be busy
 
