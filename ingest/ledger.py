@@ -8,14 +8,16 @@ not from the other figures, so that the sums prove something.
 
 import contextlib
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ingest.journal import open_reader
+from config.errors import SettingsError
+from ingest.journal import FILE_NAME, open_reader
 from ingest.lanes import uncounted
 from ingest.progress import pending
+from ingest.writer import StorageFailed
 
 Reasons = dict[str, int]
 GONE = ("removed", "lost", "thinned")  # what the journal no longer holds: by age, by damage, by size
@@ -138,9 +140,21 @@ class Ledger:
 
 def read_ledger(folder: Path) -> Ledger:
     """The ledger of a gateway's data folder, while it runs or not; SettingsError when there is no journal."""
-    with contextlib.closing(open_reader(folder)) as connection:
-        connection.execute("BEGIN")  # one moment for all figures
+    with one_moment(folder) as connection:
         return ledger_of(connection)
+
+
+@contextlib.contextmanager
+def one_moment(folder: Path) -> Iterator[sqlite3.Connection]:
+    """A reader of a journal to whom everything is of one moment; SettingsError where it cannot be read."""
+    with contextlib.closing(open_reader(folder)) as connection:
+        try:
+            connection.execute("BEGIN")
+            yield connection
+        except (sqlite3.DatabaseError, StorageFailed) as error:
+            raise SettingsError(
+                f"{folder / FILE_NAME}: cannot be read: {error}; a start of the gateway puts it right"
+            ) from error
 
 
 def ledger_of(connection: sqlite3.Connection) -> Ledger:

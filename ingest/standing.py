@@ -1,6 +1,5 @@
 """Standing: what a gateway's journal says of its state, read beside it while it runs or not."""
 
-import contextlib
 import fcntl
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -8,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from ingest.journal import FILE_NAME, open_reader
-from ingest.ledger import Ledger, ledger_of
+from ingest.journal import FILE_NAME
+from ingest.ledger import Ledger, ledger_of, one_moment
 
 T = TypeVar("T")
 LOCK_NAME = "journal.lock"
@@ -29,8 +28,7 @@ class Standing:
 
 def read_standing(folder: Path, also: Callable[[sqlite3.Connection], T]) -> tuple[Standing, T]:
     """And what `also` reads at the same moment. SettingsError where there is no journal."""
-    with contextlib.closing(open_reader(folder)) as connection:
-        connection.execute("BEGIN")  # one moment for all figures
+    with one_moment(folder) as connection:
         ledger = ledger_of(connection)
         last = connection.execute("SELECT now_ns, clock_good FROM ticks ORDER BY id DESC LIMIT 1").fetchone()
         last_tick_ns, clock_good = last or (0, 1)

@@ -138,3 +138,14 @@ def test_a_journal_of_an_earlier_version_keeps_its_counts_by_source(tmp_path: Pa
         lanes = balanced(tmp_path).lanes
 
     assert lanes == {"modbus": Lane(received=2, durable=2), "gas.p00": Lane(received=1, durable=1)}
+
+
+def test_a_journal_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with living(tmp_path, site()) as life:
+        life.hear([0], [5.0])
+        life.tick()
+    path = tmp_path / FILE_NAME
+    path.write_bytes(path.read_bytes()[:4096] + b"\xff" * (path.stat().st_size - 4096))
+
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_ledger(tmp_path)
