@@ -20,6 +20,8 @@ from ingest.writer import is_damage
 
 log = logging.getLogger(__name__)
 
+ALWAYS_READ_BYTES = 64 << 20  # so large a journal is read page by page at each start, within half a second
+
 
 class FolderInUse(SettingsError):
     """Another process writes this journal."""
@@ -49,16 +51,13 @@ def put_right(folder: Path, reason: BaseException) -> sqlite3.Connection:
 
 
 def _opened_or_put_right(folder: Path) -> sqlite3.Connection:
+    connection = None
     try:
         connection = _opened(folder)
-    except sqlite3.DatabaseError as error:
-        if not is_damage(error):
-            raise
-        return put_right(folder, error)
-    try:
         _look_closely(folder, connection)
-    except sqlite3.DatabaseError as error:
-        connection.close()
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        if connection is not None:
+            connection.close()
         if not is_damage(error):
             raise
         return put_right(folder, error)
@@ -92,28 +91,37 @@ def _opened(folder: Path) -> sqlite3.Connection:
         (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
         connection.execute(f"PRAGMA wal_autocheckpoint={journal.CHECKPOINT_BYTES // page_bytes}")
         connection.execute("PRAGMA journal_size_limit=33554432")
-        busy, left, copied = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if busy and left != copied:
-            raise sqlite3.OperationalError("another program holds it; end it first")
+        _checkpoint(connection)
         journal.set_up(connection)
+        _checkpoint(connection)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
+def _checkpoint(connection: sqlite3.Connection) -> None:
+    """Copy all of the WAL into the main file, and sync that."""
+    busy, left, copied = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy and left != copied:
+        raise sqlite3.OperationalError("another program holds it; end it first")
+
+
 def _look_closely(folder: Path, connection: sqlite3.Connection) -> None:
-    """Read all pages where an earlier life has met damage."""
+    """Read all pages of a small file, and of any where an earlier life has met damage."""
     word = folder / journal.SUSPECT
-    if not word.exists():
+    if word.exists():
+        log.warning("an earlier life of this gateway met damage in the journal; every page of it is read now")
+    elif (folder / journal.FILE_NAME).stat().st_size > ALWAYS_READ_BYTES:
         return
-    log.warning("an earlier life of this gateway met damage in the journal; every page of it is read now")
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if connection.execute("SELECT 1 FROM arrivals WHERE readings <= 0 LIMIT 1").fetchone():
+        verdict = "an arrival holds fewer readings than one"
     if verdict != "ok":
         damaged = sqlite3.DatabaseError(verdict)
         damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
         raise damaged
-    word.unlink()
+    word.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

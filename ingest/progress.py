@@ -105,7 +105,8 @@ def register(connection: sqlite3.Connection, courier: str) -> Progress:
     if known is not None:
         return known
     (removed,) = connection.execute(
-        "SELECT coalesce(sum(n), 0) FROM counters WHERE owner = 'journal' AND what = 'removed'"
+        "SELECT coalesce(sum(n), 0) FROM counters WHERE owner = 'journal'"
+        " AND what IN ('removed', 'lost', 'thinned')"
     ).fetchone()
     journal.count(connection, "courier", courier, "pruned", removed)
     connection.execute("INSERT INTO cursors VALUES (?, 0, 0)", (courier,))

@@ -13,9 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ingest import journal
+from ingest.columns import Damaged, decode
 from ingest.lanes import DAMAGED, MARK
 from ingest.ledger import ledger_of
+from ingest.memo import Memo, put_back, recall
 from ingest.parquet import sync
 from ingest.writer import is_damage
 
@@ -23,7 +27,6 @@ log = logging.getLogger(__name__)
 
 READY = "journal.salvaged"  # whole and synced; takes the journal's place as soon as the damaged one is aside
 PART = "journal.salvaging"
-FIRST_PAGE = "journal.first-page"  # a copy of the page without which no other can be found
 COMPANIONS = ("-wal", "-shm", "")  # the WAL first: it must never meet another main file
 AT_ONCE = 1_000
 LAST_KEY = (1 << 63) - 1
@@ -44,7 +47,9 @@ def salvage(folder: Path, reason: str) -> None:
         new.execute("PRAGMA journal_mode=OFF")
         new.execute("PRAGMA synchronous=OFF")
         journal.set_up(new)
-        with contextlib.closing(_open_damaged(damaged)) as old:
+        memo = recall(folder)
+        new.executemany("INSERT INTO channel VALUES (?, ?, ?, ?, ?, ?, ?)", memo.channels)
+        with contextlib.closing(_open_damaged(damaged, memo)) as old:
             kept = {table: _copy(old, new, table) for table in _tables(old, new)}
         new.execute("BEGIN")
         _chain_ticks(new)
@@ -81,46 +86,30 @@ def put_in_place(folder: Path) -> None:
     sync(folder)
 
 
-def remember_first_page(folder: Path, connection: sqlite3.Connection) -> None:
-    """Keep a copy of the first page, which says where all tables begin; when the WAL holds none."""
-    (size,) = connection.execute("PRAGMA page_size").fetchone()
-    with (folder / journal.FILE_NAME).open("rb") as file:
-        page = file.read(size)
-    if len(page) == size:
-        part = folder / f"{FIRST_PAGE}.part"
-        part.write_bytes(page)
-        sync(part)
-        part.replace(folder / FIRST_PAGE)
-
-
 def _free_name(folder: Path) -> str:
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     names = (f"journal-damaged-{stamp}{tail}.sqlite" for tail in ("", *(f"-{n}" for n in range(1, 1000))))
     return next(name for name in names if not (folder / name).exists())
 
 
-def _open_damaged(path: Path) -> sqlite3.Connection:
-    """For reading; with the first page as it was remembered where it is damaged itself."""
+def _open_damaged(path: Path, memo: Memo) -> sqlite3.Connection:
+    """For reading; where not even its tables can be found, with the pages of the memo in place of its own."""
     try:
         return _readable(path)
-    except sqlite3.DatabaseError as error:
-        page = path.with_name(FIRST_PAGE)
-        if not is_damage(error) or not page.exists():
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        if not is_damage(error) or 1 not in memo.pages:
             return sqlite3.connect(":memory:")  # nothing in it can be found
-    good = page.read_bytes()
-    with path.open("r+b") as file:
-        bad = file.read(len(good))
-        path.with_name(f"{_free_name(path.parent)}.first-page").write_bytes(bad)
-        file.seek(0)
-        file.write(good)
-    try:
+    before = put_back(path, memo)
+    kept = path.with_name(f"{_free_name(path.parent)}.pages")
+    kept.write_bytes(msgspec.msgpack.encode(before))
+    with contextlib.suppress(sqlite3.DatabaseError, UnicodeDecodeError):
         return _readable(path)
-    except sqlite3.DatabaseError:
-        return sqlite3.connect(":memory:")
+    return sqlite3.connect(":memory:")
 
 
 def _readable(path: Path) -> sqlite3.Connection:
     old = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    old.text_factory = lambda text: text.decode(errors="replace")
     try:
         old.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except BaseException:
@@ -159,8 +148,10 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> int:
     copied = 0
     new.execute("BEGIN")
     for row in rows:
-        with contextlib.suppress(sqlite3.IntegrityError):  # a row that is torn
-            copied += new.execute(insert, row).rowcount
+        if table == "arrivals" and not _whole(row, columns):
+            continue
+        with contextlib.suppress(sqlite3.Error):  # a row that is torn
+            copied += max(new.execute(insert, row).rowcount, 0)
     new.execute("COMMIT")
     return copied
 
@@ -178,23 +169,47 @@ def _integer_key(connection: sqlite3.Connection, table: str) -> str:
     return keys[0] if len(keys) == 1 else ""
 
 
+def _whole(row: Row, columns: list[str]) -> bool:
+    """Whether a row of arrivals holds the readings that it says it does."""
+    named = dict(zip(columns, row))
+    try:
+        return bool(len(decode(named["columns"])) == named["readings"])
+    except (Damaged, TypeError):
+        return False
+
+
 def _rows_by_key(old: sqlite3.Connection, table: str, names: str, key: str) -> Iterator[Row]:
     """Rows in the order of their integer key, whatever pages cannot be read in between."""
-    sql = f'SELECT {key}, {names} FROM "{table}" WHERE {key} >= ? ORDER BY {key} LIMIT ?'
+    sql = f'SELECT {key}, {names} FROM "{table}" WHERE {key} >= ? ORDER BY {key} LIMIT {AT_ONCE + 1}'
     start = -LAST_KEY
     while True:
-        reached = None
-        try:
-            for reached, *row in old.execute(sql, (start, AT_ONCE)):
-                start = reached + 1
-                yield tuple(row)
-            if reached is None:
-                return
-        except (sqlite3.DatabaseError, UnicodeDecodeError):
+        batch: list[Row] = []
+        whole = False
+        with contextlib.suppress(sqlite3.DatabaseError, UnicodeDecodeError):
+            batch.extend(old.execute(sql, (start,)))
+            whole = True
+        rising = _rising(batch, start)
+        for reached, *row in rising:
+            start = reached + 1
+            yield tuple(row)
+        if whole and len(batch) <= AT_ONCE:
+            return
+        if not rising or not whole:
             following = _next_readable(old, table, key, start)
             if following is None:
                 return
             start = following
+
+
+def _rising(rows: list[Row], start: int) -> list[Row]:
+    """Without rows whose key stands out of the order, for such a key is damaged."""
+    keys = [row[0] for row in rows]
+    found = []
+    for place, row in enumerate(rows):
+        if row[0] >= start and all(row[0] < key for key in keys[place + 1 : place + 2]):
+            found.append(row)
+            start = row[0] + 1
+    return found
 
 
 def _next_readable(old: sqlite3.Connection, table: str, key: str, start: int) -> int | None:
@@ -202,11 +217,10 @@ def _next_readable(old: sqlite3.Connection, table: str, key: str, start: int) ->
 
     def reads(place: int) -> bool:
         try:
-            sql = f'SELECT * FROM "{table}" WHERE {key} >= ? ORDER BY {key} LIMIT 1'
-            old.execute(sql, (place,)).fetchall()
+            sql = f'SELECT {key}, * FROM "{table}" WHERE {key} >= ? ORDER BY {key} LIMIT 1'
+            return all(row[0] >= place for row in old.execute(sql, (place,)))
         except (sqlite3.DatabaseError, UnicodeDecodeError):
             return False
-        return True
 
     begin = max(start, 0)
     step = 1

@@ -27,10 +27,10 @@ from ingest import journal
 from ingest.arrivals import Arrivals, Stored
 from ingest.inbox import timely
 from ingest.lanes import settle
+from ingest.memo import remember
 from ingest.opening import explained, open_writer, put_right
 from ingest.pruning import Limits, prune
 from ingest.readings import ReadingBatch
-from ingest.salvage import remember_first_page
 from ingest.ticks import Command, Epoch, Tick
 from ingest.wallclock import WallClock
 from ingest.writer import Pollable, StorageFailed, Work, Writer, is_damage
@@ -102,7 +102,7 @@ class Storage:
         with explained(self.folder / journal.FILE_NAME):
             try:
                 return self._recover(connection)
-            except sqlite3.DatabaseError as error:
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
                 connection.close()
                 if not is_damage(error):
                     raise
@@ -123,7 +123,7 @@ class Storage:
         self.clock.continue_from(self._closed_ns)
         snapshot, tick = _last_snapshot(connection)
         journal.read_through(connection, tick)
-        remember_first_page(self.folder, connection)
+        remember(self.folder)
         self._writer = Writer(connection, self._arrivals, partial(journal.suspect, connection))
         waiting = sum(row.count for row in self._arrivals.open_rows)
         return Recovery(snapshot, self._ticks_after(tick, self._tick_id), self._closed_ns, waiting)
@@ -136,6 +136,9 @@ class Storage:
         """Sync what has arrived, end the thread, close the file. Safe to call twice."""
         if self._writer is not None:
             self._writer.stop()
+            if self._writer.failure is None:
+                with contextlib.suppress(OSError):
+                    remember(self.folder)
             self._writer = None
         if self._lock_file is not None:
             self._lock_file.close()

@@ -45,7 +45,8 @@ def primary_code(error: BaseException) -> int:
 
 def is_damage(error: BaseException) -> bool:
     """The file is not what was written into it."""
-    return primary_code(error) in _DAMAGE
+    garbled = isinstance(error, UnicodeDecodeError) or "Could not decode to UTF-8" in str(error)
+    return garbled or primary_code(error) in _DAMAGE
 
 
 class Pollable(Protocol):
