@@ -18,6 +18,7 @@ from config.tomlfile import Place, TomlFile, in_file_order, read_toml
 __all__ = [
     "SiteFiles",
     "is_centre",
+    "named_path",
     "read_centre",
     "read_channels",
     "read_context",
@@ -134,6 +135,15 @@ def read_settings(path: Path) -> GatewaySettings | CentreSettings:
     """Either kind of file, told apart by its content."""
     file = read_toml(path)
     return _read(CentreSettings, file) if is_centre(file.data) else _read(GatewaySettings, file)
+
+
+def named_path(file: TomlFile, table: str, key: str, usual: str = "") -> Path:
+    """A path that a file names, without a look at anything else in it, such as secrets; SettingsError."""
+    known = file.data.get(table)
+    text = known.get(key, usual) if isinstance(known, Mapping) else ""
+    if not isinstance(text, str) or not text:
+        raise SettingsError(f"{file.path}: no {key} in [{table}]; try  watchline check {file.path}")
+    return file.path.parent / Path(text).expanduser()
 
 
 def is_centre(data: Mapping[str, Any]) -> bool:

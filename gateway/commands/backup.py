@@ -38,8 +38,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _state(path: Path) -> tuple[str, Path]:
-    """A name for the copy, and the file that holds the state."""
-    from config.load import is_centre, read_centre, read_gateway
+    """A name for the copy, and the file that holds the state.
+
+    Of the settings only the place is read: a copy needs none of the secrets that they name.
+    """
+    from config.load import is_centre, named_path
     from config.tomlfile import read_toml
     from ingest.journal import FILE_NAME
 
@@ -47,9 +50,10 @@ def _state(path: Path) -> tuple[str, Path]:
         return "journal", path / FILE_NAME
     if path.suffix != ".toml":
         return path.stem, path
-    if is_centre(read_toml(path).data):
-        return "casebook", read_centre(path).store.path
-    site = read_gateway(path).site
-    if not (site.data / FILE_NAME).is_file():
-        raise InputError(f"{site.data / FILE_NAME}: no such file; this gateway has not run yet")
-    return f"journal-{site.id}", site.data / FILE_NAME
+    file = read_toml(path)
+    if is_centre(file.data):
+        return "casebook", named_path(file, "store", "path")
+    folder = named_path(file, "site", "data", usual="data")
+    if not (folder / FILE_NAME).is_file():
+        raise InputError(f"{folder / FILE_NAME}: no such file; this gateway has not run yet")
+    return f"journal-{file.data['site'].get('id', 'site')}", folder / FILE_NAME

@@ -56,16 +56,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _folder(path: Path) -> Path:
-    from config.load import read_gateway
+    from config.load import named_path
+    from config.tomlfile import read_toml
 
     if path.is_dir():
         return path
     if path.suffix != ".toml":
         raise InputError(f"{path}: no such folder; name the folder of [archive], or gateway.toml")
-    archive = read_gateway(path).archive
-    if archive is None:
-        raise InputError(f"{path}: no [archive] is set; name the folder of an archive")
-    return archive.folder
+    return named_path(read_toml(path), "archive", "folder")
 
 
 def _moment(text: str | None, option: str) -> int | None:

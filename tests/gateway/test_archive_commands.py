@@ -126,7 +126,10 @@ def test_settings_name_the_state_that_is_backed_up(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "channels.csv").write_text("channel,medium,place,quantity,unit,period_s\n")
-    (tmp_path / "gateway.toml").write_text('[site]\nid = "east"\nchannels = "channels.csv"\n')
+    (tmp_path / "gateway.toml").write_text(
+        '[site]\nid = "east"\nchannels = "channels.csv"\n'
+        '[influxdb]\nurl = "http://x"\nbucket = "b"\ntoken = { env = "NOT_SET_HERE" }\n'
+    )
     (tmp_path / "centre.toml").write_text('[store]\npath = "casebook.sqlite"\n')
 
     assert main(["backup", "gateway.toml"]) == 2
@@ -137,6 +140,9 @@ def test_settings_name_the_state_that_is_backed_up(
         pass
     assert main(["backup", "gateway.toml"]) == 0
     assert main(["backup", "centre.toml"]) == 0
+    (tmp_path / "bad.toml").write_text("[store]\npath = 5\n")
+    assert main(["backup", "bad.toml"]) == 2
+    assert "no path in [store]" in capsys.readouterr().err
     assert len(list(tmp_path.glob("journal-east-*.sqlite"))) == 1
     assert len(list(tmp_path.glob("casebook-*.sqlite"))) == 1
 
