@@ -7,8 +7,8 @@ import zstandard
 
 from gateway.bench.figures import Effort, Figure, cpu_us, side_by_side
 from gateway.bench.site import district, seconds
-from ingest.lines import Lines
 from ingest.journal import Listed
+from ingest.lines import Lines
 from ingest.parquet import CHANNELS_A_GROUP, Recording
 from ingest.readings import ReadingBatch
 
