@@ -108,6 +108,15 @@ def defaults_for(channel: Channel) -> Defaults:
     )
 
 
+def is_life_safety(medium: str, quantity: str) -> bool:
+    """Whether life may hang on such a channel: one of its levels says so, or it tells of an event."""
+    return any(
+        entry.class_ == "event"
+        or any(level is not None and level.life_safety for level in (getattr(entry, n) for n in LEVEL_NAMES))
+        for entry in _by_name().get((medium, quantity), ())
+    )
+
+
 class _Level(msgspec.Struct, forbid_unknown_fields=True):
     """A level as the table says it."""
 

@@ -146,6 +146,15 @@ def forget(connection: sqlite3.Connection, upto: Place) -> None:
         _save(connection, courier, before, later)
 
 
+def forget_some(connection: sqlite3.Connection, tick: int, readings: int) -> None:
+    """Readings of one tick are deleted: they count as pruned for each courier that has not carried it."""
+    for (courier,) in connection.execute("SELECT courier FROM cursors WHERE tick < ?", (tick,)).fetchall():
+        known = read_progress(connection, courier)
+        gaps = [] if known is None else known.gaps()
+        if any(gap.after.tick < tick and (gap.upto is None or tick <= gap.upto.tick) for gap in gaps):
+            journal.count(connection, "courier", courier, "pruned", readings)
+
+
 def _save(connection: sqlite3.Connection, courier: str, before: Progress, later: Progress) -> None:
     """Write what differs."""
     if later.cursor != before.cursor:
