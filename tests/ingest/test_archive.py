@@ -276,3 +276,41 @@ def test_a_restored_journal_goes_on_from_where_it_was_copied(tmp_path: Path) -> 
     assert same_ticks(list(read_ticks(folder, channels)), [*before, after])
     (aside,) = folder.glob("earlier-*/*.parquet")
     assert pq.read_table(aside)["value"].to_pylist() == [50.0, 50.0]
+
+
+def test_a_large_hour_waits_at_a_stop_for_it_is_to_take_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channels, hands, folder = site(), Hands(), tmp_path / "archive"
+    with living(tmp_path / "data", channels, hands) as life:
+        ticks = lived(life)
+        with monkeypatch.context() as patch:
+            patch.setattr(archive_module, "STOP_READINGS", 42)
+            carried(life, folder)
+        assert len(list(folder.glob("*.parquet"))) == 1  # the hour before one o'clock is small
+        assert balanced(tmp_path / "data").couriers["archive"].pending > 0
+    with living(tmp_path / "data", channels, hands) as life:
+        carried(life, folder)
+
+    assert same_ticks(list(read_ticks(folder, channels)), ticks)
+
+
+def test_a_stop_amid_an_hour_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive_module, "ROWS_A_GROUP", 1)
+    monkeypatch.setattr(archive_module, "CHANNELS_A_GROUP", 1)
+    stop, folder = threading.Event(), tmp_path / "archive"
+    write = Recording.write
+
+    def stopped_after_one(recording: Recording, *arguments: Any) -> None:
+        write(recording, *arguments)
+        stop.set()
+
+    monkeypatch.setattr(Recording, "write", stopped_after_one)
+    with living(tmp_path / "data", site()) as life:
+        lived(life)
+        life.hands.wind(7200)
+        reader = life.storage.reader()
+        assert Archive(folder, life.clock.now_ns).carry(reader, ALL, stop) is None
+        reader.close()
+
+    assert not list(folder.iterdir())
