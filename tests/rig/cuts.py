@@ -69,11 +69,13 @@ class Knowledge:
         numbers = set(_numbers(decoder.decode(messages, 0).readings, channels))
         again = [decoder.decode([message], 0).readings for message in self.ears.waiting.values()]
         place = np.array([channels.number[f"{COUNTER}{n}.flow"] for n in range(COUNTERS)])
-        for start, end in self.sent.items():
-            numbers.update(range(start, end))
-            if start not in self.kept:
-                again.append(readings(start, end, place))
+        numbers.update(n for start, end in self.sent.items() for n in range(start, end))
+        again += [readings(start, end, place) for start, end in self.not_kept()]
         return numbers, again, self.told | self.ears.told
+
+    def not_kept(self) -> list[tuple[int, int]]:
+        """Groups of the subject that it has not acknowledged."""
+        return [(start, end) for start, end in self.sent.items() if start not in self.kept]
 
 
 def _numbers(batch: ReadingBatch, channels: ChannelTable) -> Iterator[int]:
@@ -118,18 +120,36 @@ def record_days(folder: Path, seed: int) -> None:
     root = folder / "root"
     write_site(root, 1, counters())
     _before(folder)
+    knowledge = Knowledge()
     for life, end in enumerate(("tidy", "sudden", "tidy")):
-        log = folder / f"life-{life}.strace"
-        first, days_ago = (seed * 10 + life) * 10_000_000, 12 - 4 * life
-        command = [sys.executable, "-m", "tests.rig.subject", str(root / "gateway.toml")]
-        process = subprocess.Popen(
-            tape.command(log, [*command, str(first), "2.5", str(days_ago), end]),
-            cwd=HOUSE,
-            stdout=subprocess.DEVNULL,
-            stderr=(folder / "said").open("ab"),
-        )
-        code = process.wait(120)
-        assert code == (9 if end == "sudden" else 0), (folder / "said").read_text()
+        live_days(root, seed * 10 + life, 12 - 4 * life, end, knowledge, folder / f"life-{life}.strace")
+
+
+def live_days(
+    root: Path, life: int, days_ago: float, end: str, knowledge: Knowledge, log: Path | None = None
+) -> None:
+    """One life of the subject; what it said is added to the knowledge. With `log` it is recorded there."""
+    again = [str(n) for pair in knowledge.not_kept() for n in pair]
+    settings = str(root / "gateway.toml")
+    command = [
+        sys.executable,
+        "-m",
+        "tests.rig.subject",
+        settings,
+        str(life * 10_000_000),
+        str(days_ago),
+        end,
+    ]
+    process = subprocess.Popen(
+        [*command, *again] if log is None else tape.command(log, [*command, *again]),
+        cwd=HOUSE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    said, errors = process.communicate(timeout=120)
+    assert process.returncode == (9 if end == "sudden" else 0), errors.decode()
+    knowledge.follow(Event("said", data=said))
+    if log is not None:
         tape.complete(log, process.pid)
 
 

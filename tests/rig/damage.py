@@ -24,11 +24,10 @@ from ingest.ledger import read_ledger
 from tests.alerts.centre.world import centre
 from tests.living import HOUSE
 from tests.parts import free_port
-from tests.rig.cuts import JOBS, Knowledge, fast_folder
+from tests.rig.cuts import JOBS, Knowledge, fast_folder, live_days
 from tests.rig.oracle import SHOWN, in_archive, in_journal
 from tests.rig.recovery import recover, write_settings
 from tests.rig.site import counters, write_site
-from tests.rig.tape import Event
 from tests.rig.verdict import Trial
 
 LIVES = 3  # a life that meets damage may end; the service manager starts the next
@@ -52,13 +51,7 @@ def prepare(folder: Path, seed: int) -> Before:
     write_settings(root)
     knowledge = Knowledge()
     for life, end in enumerate(("tidy", "sudden")):
-        first, days_ago = (seed * 10 + life) * 10_000_000, 12 - 4 * life
-        command = [sys.executable, "-m", "tests.rig.subject", str(root / "gateway.toml")]
-        done = subprocess.run(
-            [*command, str(first), "2", str(days_ago), end], cwd=HOUSE, capture_output=True, timeout=120
-        )
-        assert done.returncode == (9 if end == "sudden" else 0), done.stderr.decode()
-        knowledge.follow(Event("said", data=done.stdout))
+        live_days(root, seed * 10 + life, 12 - 4 * life, end, knowledge)
     numbers = {n for start, end in knowledge.kept.items() for n in range(start, end)}
     (folder / "centre").mkdir()
     with centre(folder / "centre", gateways=("east",)) as there:

@@ -27,6 +27,7 @@ from tests.rig.site import COUNTERS
 
 STEPS = (1, 1, 20, 60, 300, 1200)  # seconds between two ticks
 DAY_S = 86_400
+LIFE_S = 2.5
 LONGEST_S = 3.5 * DAY_S  # of stream time in one life
 
 
@@ -47,8 +48,11 @@ def readings(start: int, end: int, channel: NDArray[np.intp]) -> ReadingBatch:
     return ReadingBatch.of(channel[numbers % COUNTERS], times, numbers.astype(float), flags=flags)
 
 
-def main(settings: Path, first: int, seconds: float, days_ago: float, tidy: bool) -> None:
-    """Live for some seconds, as of so many days ago; then stop, or just cease to be."""
+def main(settings: Path, first: int, days_ago: float, tidy: bool, again: list[tuple[int, int]]) -> None:
+    """Live for some seconds, as of so many days ago; then stop, or just cease to be.
+
+    `again` are groups of an earlier life that were not acknowledged: like a broker, we send them first.
+    """
     files = Gateway(settings).files
     channel = np.array([files.channels.number[f"counter-{n}.flow"] for n in range(COUNTERS)])
     hands = Hands(time.time_ns() - int(days_ago * DAY_S * SECOND_NS))
@@ -67,7 +71,9 @@ def main(settings: Path, first: int, seconds: float, days_ago: float, tidy: bool
     now_ns = clock.next_tick_ns(recovery.last_tick_ns)
     hands.wind((now_ns - clock.now_ns()) / SECOND_NS)
     storage.commit_tick(storage.close_tick(now_ns, Epoch("start", settings_hash=files.hash)), [])
-    number, end_s = first, time.monotonic() + seconds
+    for start, end in again:
+        storage.deliver(readings(start, end, channel), partial(say, f"kept {start} {end}"), "mqtt")
+    number, end_s = first, time.monotonic() + LIFE_S
     latest_ns = now_ns + int(LONGEST_S * SECOND_NS)
     while time.monotonic() < end_s and now_ns < latest_ns:
         for _ in range(chance.randint(1, 3)):
@@ -92,4 +98,6 @@ def main(settings: Path, first: int, seconds: float, days_ago: float, tidy: bool
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]), sys.argv[5] == "tidy")
+    file, first_number, days, ending, *groups = sys.argv[1:]
+    pairs = [(int(start), int(end)) for start, end in zip(groups[::2], groups[1::2])]
+    main(Path(file), int(first_number), float(days), ending == "tidy", pairs)

@@ -24,6 +24,7 @@ LINE = re.compile(r"^(\d+) +(.*)$")
 RESUMED = re.compile(r"^<\.\.\. (\w+) resumed>(.*)$")
 CALL = re.compile(r"^(\w+)\((.*)\) += (-?\d+|\?)")
 UNFINISHED = " <unfinished ...>"
+OUTLIVE = {"write", "pwrite64", "sendto"}
 
 
 class TapeError(Exception):
@@ -80,7 +81,10 @@ def read_tape(logs: Sequence[Path], root: Path) -> list[Event]:
 
 
 def _calls(log: Path) -> Iterator[_Call]:
-    """Finished calls that did not fail, in the order of their ends."""
+    """Calls that did not fail, in the order of their ends; last the writes that the process did not outlive.
+
+    The kernel finishes what it has begun, so those count as done.
+    """
     begun: dict[str, tuple[str, int]] = {}
     with log.open(encoding="ascii") as lines:
         for number, line in enumerate(lines):
@@ -94,10 +98,20 @@ def _calls(log: Path) -> Iterator[_Call]:
             if resumed := RESUMED.match(text):
                 head, start = begun.pop(pid)
                 text = head + resumed[2]
-            if (found := CALL.match(text)) is None or found[3] in ("?", "-1"):
+            if (found := CALL.match(text)) is None or found[3] == "-1":
                 continue
-            args = [arg.strip() for arg in found[2].split(", ")]
-            yield _Call(found[1], args, int(found[3]), text[found.end() :], start, number)
+            if found[3] == "?":
+                begun[pid] = f"{found[1]}({found[2]}", start
+            else:
+                yield _Call(found[1], _args(found[2]), int(found[3]), text[found.end() :], start, number)
+    for text, start in begun.values():
+        name, _, rest = text.partition("(")
+        if name in OUTLIVE:
+            yield _Call(name, _args(rest), LONGEST, "", start, start)
+
+
+def _args(text: str) -> list[str]:
+    return [arg.strip() for arg in text.split(", ")]
 
 
 class _Reader:
