@@ -7,7 +7,7 @@ its sync, since the tick's own commit brings it along, and a write that failed i
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from ingest.columns import encode
 from ingest.inbox import Inbox
 from ingest.lanes import Lanes
 from ingest.readings import CONFLICT, STAMPED, ReadingBatch
+from ingest.recall import Recall
 from ingest.ticks import tick_of
 from ingest.wallclock import WallClock
 from ingest.writer import GROUP
@@ -67,7 +68,8 @@ class Arrivals:
     """`take` and `note` from any thread; the rest in the storage thread, or before it starts."""
 
     def __init__(self, channels: ChannelTable, clock: WallClock) -> None:
-        self.inbox = Inbox(channels)
+        self._recall = Recall(self._lately)
+        self.inbox = Inbox(channels, recall=self._recall.known)
         self.open_rows: list[Stored] = []
         self._clock = clock
         self._lock = threading.Lock()
@@ -83,7 +85,8 @@ class Arrivals:
         self._durable: list[Callable[[], None]] = []
         self._open = 0  # readings of open rows that are in memory
         self._last_id = 0
-        self._journal_number = np.zeros(0, dtype=np.int32)
+        self._journal_number = self._table_number = np.zeros(0, dtype=np.int32)
+        self._connection: sqlite3.Connection | None = None
 
     def recover(
         self,
@@ -93,7 +96,8 @@ class Arrivals:
         table_number: IntArray,
     ) -> None:
         """Take up the rows behind the last boundary, and teach the inbox what has arrived lately."""
-        self._journal_number = journal_number
+        self._journal_number, self._table_number = journal_number, table_number
+        self._connection = connection
         self._lanes.recover(connection)
         (newest,) = connection.execute("SELECT max(id) FROM arrivals").fetchone()
         self._last_id = max(newest or 0, upto)
@@ -267,6 +271,16 @@ class Arrivals:
         self._staged.blobs.append(encode(readings, self._journal_number))
         self.open_rows.append(row)
         self._open += len(readings)
+        self._recall.add(readings)
+
+    def _lately(self) -> Iterator[ReadingBatch]:
+        """What has arrived within the last hour, synced or not, oldest first."""
+        if self._connection is not None:
+            for readings in journal.recent_arrivals(self._connection):
+                yield journal.joined_into([readings], self._table_number)
+        for row in self._staged.rows:
+            if row.readings is not None:
+                yield row.readings
 
 
 def _with_times(delivery: _Delivery) -> ReadingBatch:

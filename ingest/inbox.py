@@ -4,6 +4,7 @@ Two steps, because a reading is stored before its tick is known: `Inbox.admit` o
 arrival; `timely` once the tick is closed. Live, replay and recovery use the same two.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +21,9 @@ NEVER_NS = np.iinfo(np.int64).min
 
 BoolArray = NDArray[np.bool_]
 RowArray = NDArray[np.intp]
+Known = Callable[
+    [NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]], tuple[BoolArray, BoolArray]
+]  # of channels, times and values: whether each moment was seen, and with this value
 
 
 def ring_size(channels: int) -> int:
@@ -40,11 +44,14 @@ class Inbox:
     """Remembers, per channel, the newest time and a ring of the last readings in order of arrival.
 
     A reading whose (channel, time) is known is a duplicate where the value agrees, a conflict where it does
-    not. It is compared with the ring as it was before the group and with the group's earlier readings.
+    not. It is compared with the ring as it was before the group and with the group's earlier readings. One
+    that the ring may have forgotten is asked of `recall`, a longer memory: see `Recall.known`.
     """
 
-    def __init__(self, channels: ChannelTable, ring: int | None = None) -> None:
+    def __init__(self, channels: ChannelTable, ring: int | None = None, recall: Known | None = None) -> None:
         size = len(channels)
+        self._recall = recall
+        self._forgotten = np.full(size, NEVER_NS)  # the newest time that each ring has dropped
         self.ring = ring or ring_size(size)
         self._up, self._down = _rounding(channels.resolution)
         self._rounds = bool((channels.resolution > 0).any())
@@ -120,6 +127,7 @@ class Inbox:
         cell = count % self.ring
         cell *= len(self._newest)
         cell += channel
+        self._forgotten[channel] = np.maximum(self._forgotten[channel], self._cell_times[cell])
         self._cell_times[cell] = group.time_ns
         self._cell_values[cell] = group.value
         count += 1
@@ -174,6 +182,12 @@ class Inbox:
             same_time[part] = hit.any(axis=1)
             equal = self._values.view(np.uint64)[channel[part]] == bits[part, None]
             same_value[part] = (hit & equal).any(axis=1)
+        if self._recall is not None:
+            unsure = np.flatnonzero(~same_value & (time_ns <= self._forgotten[channel]))
+            if len(unsure):
+                said = self._recall(channel[unsure], time_ns[unsure], value[unsure])
+                same_time[unsure] |= said[0]
+                same_value[unsure] |= said[1]
         return same_time, same_value
 
     def _remember(self, group: ReadingBatch, order: RowArray) -> None:
@@ -187,6 +201,8 @@ class Inbox:
         rank = np.arange(len(order)) - np.repeat(starts, sizes)
         fits = rank >= np.repeat(sizes - self.ring, sizes)
         seat = (self._count[channel] + rank) % self.ring
+        np.maximum.at(self._forgotten, channel[fits], self._times[channel[fits], seat[fits]])
+        np.maximum.at(self._forgotten, channel[~fits], time_ns[~fits])
         self._times[channel[fits], seat[fits]] = time_ns[fits]
         self._values[channel[fits], seat[fits]] = group.value[order[fits]]
         self._count[who] += sizes
@@ -227,9 +243,9 @@ def _starts(*columns: NDArray[np.generic]) -> BoolArray:
 
 
 def _rounding(resolution: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Per channel the factors `up` and `down` of rounding: k = rint(value * up / down), value = k * down / up.
+    """Per channel the factors of rounding: k = rint(value * up / down), value = k * down / up.
 
-    0.1 is no float, but 10 is, and k / 10 is exact: so one of them is 1. Both are NaN where nothing is rounded.
+    0.1 is no float, but 10 is, and k / 10 is exact: so one of them is 1. Both are NaN where none is rounded.
     """
     given = resolution > 0
     steps = np.where(given, resolution, np.nan)
