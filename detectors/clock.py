@@ -120,10 +120,16 @@ class Clock(EventDetector):
         So a device's verdict comes in a tick of its own, whoever else speaks.
         """
         assert self.site is not None
-        before, since, agreed = (memory[name][ended] for name in ("offset_s", "since_ns", "agreed"))
         offset = -memory["least_s"][ended]
-        limit = self.site.limit(self, offset, ended)
         ahead, behind = offset >= self.ahead_s, offset <= -self.site.behind_s(self.behind_s)[ended]
+        heard = np.zeros(len(memory["wrong"]), dtype=bool)
+        heard[ended] = True
+        astray = np.count_nonzero(ahead) or np.count_nonzero(behind)
+        if not (astray or np.count_nonzero(memory["agreed"]) or np.count_nonzero(memory["wrong"])):
+            memory["offset_s"][ended], memory["since_ns"][ended] = offset, now_ns  # as on any other day
+            return self.site.nothing(heard, memory["offset_s"], now_ns)
+        before, since, agreed = (memory[name][ended] for name in ("offset_s", "since_ns", "agreed"))
+        limit = self.site.limit(self, offset, ended)
         reach = np.maximum(self.agreed_s, self.agreed_share * np.abs(offset))
         agrees = ahead & (before >= self.ahead_s) | behind & (np.abs(offset - before) <= reach)
         agrees &= agreed > 0
@@ -135,8 +141,6 @@ class Clock(EventDetector):
         for name, value in (("offset_s", offset), ("since_ns", since), ("agreed", agreed)):
             memory[name][ended] = value
         memory["wrong"][ended] = found | stays
-        heard = np.zeros(len(memory["wrong"]), dtype=bool)
-        heard[ended] = True
         return self.site.findings(self, memory["wrong"].copy(), heard, memory["offset_s"].copy(), now_ns)
 
     def _bound(self, channels: ChannelTable) -> "_Devices":
@@ -185,6 +189,13 @@ class _Devices:
         """The offset (of these devices) from which a clock counts as wrong, in its direction."""
         limit: FloatArray = np.where(offset_s > 0, clock.ahead_s, self.behind_s(clock.behind_s)[device])
         return limit
+
+    def nothing(self, heard: BoolArray, offset_s: FloatArray, now_ns: int) -> Findings:
+        """What `findings` says where no clock is wrong; nobody will ask why."""
+        score = np.where(np.isfinite(offset_s), 0.0, np.nan)
+        severity = np.zeros(len(heard), dtype=np.uint8)
+        event_ns = np.full(len(heard), now_ns, dtype=np.int64)
+        return Findings(self.points, score, severity, heard, event_ns, lambda point: Explanation("is right"))
 
     def findings(
         self, clock: Clock, wrong: BoolArray, heard: BoolArray, offset_s: FloatArray, now_ns: int

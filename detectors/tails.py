@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 LN10 = float(np.log(10.0))
+ROOT_HALF_PI = float(np.sqrt(0.5 * np.pi))
 HEAVIEST = 0.35  # shape of the heaviest tail that is believed; Student's t with 3 degrees of freedom has 1/3
 
 
@@ -16,7 +17,7 @@ def gaussian(deviations: Floats) -> Floats:
     """
     z = np.abs(deviations)
     mills = 0.661 * z + 0.339 * np.sqrt(z * z + 5.51)
-    surprise: Floats = (0.5 * z * z + np.log(mills * np.sqrt(0.5 * np.pi))) * (1 / LN10)
+    surprise: Floats = (0.5 * z * z + np.log(mills * ROOT_HALF_PI)) * (1 / LN10)
     return np.maximum(surprise, 0.0)
 
 
