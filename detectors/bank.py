@@ -28,6 +28,9 @@ WITHOUT_LEVEL = frozenset(
         *("steps", "acceleration_peak"),
     ]
 )
+ON_SKIN = frozenset(
+    ["heart_rate", "spo2", "skin_temperature", "respiration", "hrv_rmssd", "body_temperature"]
+)
 FALSE_PER_CHANNEL_DAY = 0.005
 """What all learning rules of a channel together may cost in false alarms. An operator bears 144 alarms a day
 (IEC 62682); a tenth of that is 0.0144 for each of 1,000 channels; the rest is for what we don't model."""
@@ -99,6 +102,7 @@ class Bank:
         on_delay = np.array([_delay(d, "on_delay_s") for d in defaults])
         off_delay = np.maximum(np.array([_delay(d, "off_delay_s") for d in defaults]), 2 * channels.period_s)
         eligible = {kind: levelled if kind in LEVEL_KINDS else everywhere for kind in ROW_KINDS}
+        eligible["silence"] = ~_covered(channels)
         asked: list[Seat] = []
         for watching in reversed([w for w in watchings if issubclass(_class_of(w.kind), Detector)]):
             mine = np.zeros(len(channels), dtype=bool)
@@ -117,10 +121,11 @@ class Bank:
                     off_delay_s=off_delay,
                 )
             )
-        built_in = [
-            Seat(kind, self._detector(kind, {}), eligible[kind], kind, None, None, on_delay, off_delay)
-            for kind in ROW_KINDS
-        ]
+        built_in = []
+        for kind in ROW_KINDS:
+            detector = self._detector(kind, {})
+            waits = np.maximum(on_delay - (detector.spans - 1) * channels.period_s, 0.0)
+            built_in.append(Seat(kind, detector, eligible[kind], kind, None, None, waits, off_delay))
         return [*built_in, *reversed(asked)]
 
     def _detector(self, kind: str, options: Mapping[str, Any]) -> Detector:
@@ -213,6 +218,13 @@ class _Events:
     def _keys(self, kind: str) -> tuple[str, ...]:
         points = self._points[kind]
         return tuple(f"{rule}|{self._channels.ids[int(c)]}" for rule, c in zip(points.rule, points.channel))
+
+
+def _covered(channels: ChannelTable) -> BoolArray:
+    """(channels,) what needs skin, on a band that says whether it is worn: it may rightly fall silent."""
+    bands = {place for place, quantity in zip(channels.place, channels.quantity) if quantity == "on_wrist"}
+    pairs = zip(channels.place, channels.quantity)
+    return np.array([place in bands and quantity in ON_SKIN for place, quantity in pairs], dtype=bool)
 
 
 def _fitting(channels: ChannelTable, defaults: Sequence[Defaults], zone: ZoneInfo) -> dict[str, Any]:

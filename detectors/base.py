@@ -68,6 +68,7 @@ class Detector(ABC):
         ""  # what a finding means by itself, in the words of grades.toml; "" = ask the evidence
     )
     on_samples: ClassVar[int] = 1  # strange rows in a row before it counts
+    spans: ClassVar[int] = 1  # rows that one verdict speaks of; the on-delay has begun with the first of them
     hears_silence: ClassVar[bool] = False  # a missing reading is its evidence, not a reason to wait
     calibrated: ClassVar[bool] = True  # False: a plain rule, strange from a raw score of 1, alarming from 3
     leaves_residual: ClassVar[bool] = False  # its memory holds `residual`: what its baseline does not explain

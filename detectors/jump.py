@@ -31,6 +31,7 @@ class Jump(Detector):
     half_life_s: float = 86400.0  # of the spread
     lessons: int = 60  # calm rows a channel needs before it is scored
 
+    spans: ClassVar[int] = 2
     momentary: ClassVar[tuple[str, ...]] = ("unheard", "strayed")
 
     def fresh_memory(self, channels: int) -> Memory:

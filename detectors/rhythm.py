@@ -36,7 +36,7 @@ class Rhythm(Detector):
     days: float = 10.0  # memory of the baseline, in visits of an hour
 
     leaves_residual: ClassVar[bool] = True
-    on_samples: ClassVar[int] = 2
+    on_samples: ClassVar[int] = 3  # what comes suddenly is told by jump, which knows better what it is
 
     def fresh_memory(self, channels: int) -> Memory:
         memory: Memory = {name: np.zeros((HOURS, channels)).T for name in ("level", "deviation", "taught")}
