@@ -61,12 +61,13 @@ def test_every_injected_incident_comes_to_the_page_and_can_be_taken(page: Page) 
         page.click("button.main")
         expect(page.locator(".banner").first).to_be_visible(timeout=15_000)
         demo.until(r"^Live\.")
-        waiting = {"power.": "power fault", "gas.": "gas leak", "band.": "fall", "water.": "burst"}
+        waiting = {"power.", "gas.", "band.", "water."}
         while waiting:
             told = demo.until(r" raised \S+ at (\S+): .*told to people; at the centre ([\d.]+) s later")
             assert float(told[2]) < 5.0
-            expect(page.get_by_text(told[1]).first).to_be_visible(timeout=5_000)
-            waiting = {medium: what for medium, what in waiting.items() if not told[1].startswith(medium)}
+            medium = told[1].partition(".")[0] + "."  # its card may be named after a worse alarm nearby
+            expect(page.locator("article").filter(has_text=medium).first).to_be_visible(timeout=5_000)
+            waiting.discard(medium)
         _keep(page, "demo.png")
         demo.until(r"^All 4 injected incidents arrived at the centre")
         assert demo.process.wait(60) == 0

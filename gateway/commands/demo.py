@@ -18,11 +18,11 @@ EXTRA = "demo"
 
 LEARNED_DAYS = 14
 SEED = 7
-INCIDENTS = (  # what is injected, and where
-    ("voltage_sag", "power.centre.market"),
-    ("third_party_damage", "gas.centre.well"),
-    ("fall", "band.c31"),
+INCIDENTS = (  # what is injected and where; first what takes longest to be seen
     ("burst", "water.south.riverside"),
+    ("fall", "band.c31"),
+    ("third_party_damage", "gas.centre.well"),
+    ("voltage_sag", "power.centre.market"),
 )
 APART_S = 12.0  # between two incidents, less where the demo is short
 

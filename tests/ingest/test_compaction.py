@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from ingest import compaction
@@ -17,6 +16,7 @@ from ingest.recorded import read_ticks
 from ingest.shelf import DAY_NS, about, leftovers, volumes
 from ingest.ticks import SECOND_NS, Epoch, Tick
 from tests.ingest.world import Hands, Life, balanced, living, same_ticks, site
+from tests.parts import rows_of
 
 FAR_NS = 1 << 62
 
@@ -59,7 +59,7 @@ def tidied(folder: Path, hands: Hands, **options: Any) -> None:
 
 def rows(folder: Path) -> list[tuple[Any, ...]]:
     """Every row of the files that count, sorted."""
-    tables = [pq.read_table(volume.path).to_pylist() for volume in volumes(folder)]
+    tables = [rows_of(volume.path) for volume in volumes(folder)]
     return sorted(tuple(map(str, row.values())) for table in tables for row in table)
 
 
@@ -75,7 +75,7 @@ def test_the_hours_of_a_day_become_one_file_with_the_same_readings(tmp_path: Pat
     assert day.is_day
     assert day.path.name == "readings-000000000001-20251009Z.parquet"
     assert rows(tmp_path / "archive") == before
-    told = pq.read_table(day.path).to_pylist()
+    told = rows_of(day.path)
     keys = [(row["channel"], row["time"], row["conflict"]) for row in told]
     assert keys == sorted(keys)
     assert same_ticks(list(read_ticks(tmp_path / "archive", site())), ticks)

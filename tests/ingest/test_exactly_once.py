@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,6 +17,7 @@ from ingest.readings import CONFLICT, ReadingBatch
 from ingest.recall import Recall
 from tests.ingest.stub import Stub, stub
 from tests.ingest.world import NOON_NS, Hands, Life, balanced, site
+from tests.parts import rows_of
 
 Moment = tuple[int, int]  # channel, milliseconds
 
@@ -71,8 +71,8 @@ def in_influxdb(server: Stub) -> dict[Moment, float]:
 
 def in_archive(folder: Path) -> Iterator[tuple[tuple[int, int, float], bool]]:
     for file in folder.glob("*.parquet"):
-        for row in pq.read_table(file).to_pylist():
-            ms = (row["time"].value - NOON_NS) // 1_000_000
+        for row in rows_of(file):
+            ms = (row["time"] - NOON_NS) // 1_000_000
             yield (int(row["channel"][5:7]), ms, row["value"]), row["conflict"]
 
 
