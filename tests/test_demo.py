@@ -1,5 +1,6 @@
 """The demo as somebody sees it who runs the README's first command: a terminal here, the page there."""
 
+import contextlib
 import os
 import re
 import signal
@@ -31,6 +32,13 @@ class Demo:
             bufsize=1,
         )
         self.lines: list[str] = []
+
+    def end(self) -> None:
+        """As Ctrl-C would; nothing that it started may outlive it."""
+        self.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(40)
+        self.process.kill()
 
     def until(self, pattern: str) -> re.Match[str]:
         """The first line from here on that fits; fails with all that was said when the demo ends before."""
@@ -72,7 +80,7 @@ def test_every_injected_incident_comes_to_the_page_and_can_be_taken(page: Page) 
         demo.until(r"^All 4 injected incidents arrived at the centre")
         assert demo.process.wait(60) == 0
     finally:
-        demo.process.kill()
+        demo.end()
 
 
 def test_ctrl_c_while_learning_ends_it_tidily() -> None:
