@@ -112,30 +112,38 @@ def demo_district(period_s: float | None = None) -> District:
 
 def write_channels(path: Path, channels: ChannelTable) -> None:
     """channels.csv as in contracts."""
-    columns = (
-        "channel",
-        "medium",
-        "place",
-        "quantity",
-        "unit",
-        "period_s",
-        "resolution",
-        "nominal",
-        "zone",
-        "lat",
-        "lon",
-    )
+    numbers = ["period_s", "resolution", "nominal", "lat", "lon"]
+    numbers += [
+        limit for limit in ("low", "high") if any(not isnan(getattr(c, limit)) for c in channels.channels)
+    ]
+    further = sorted({name for c in channels.channels for name in c.attributes})
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
+        columns = [
+            "channel",
+            "medium",
+            "place",
+            "quantity",
+            "unit",
+            *numbers[:3],
+            "zone",
+            *numbers[3:],
+            *further,
+        ]
         writer.writerow(columns)
         for c in channels.channels:
-            numbers = [c.period_s, c.resolution, c.nominal, c.lat, c.lon]
-            period, resolution, nominal, lat, lon = (
-                "" if isnan(number) else f"{number:.10g}" for number in numbers
-            )
-            writer.writerow(
-                [c.id, c.medium, c.place, c.quantity, c.unit, period, resolution, nominal, c.zone, lat, lon]
-            )
+            row = {
+                "channel": c.id,
+                "medium": c.medium,
+                "place": c.place,
+                "quantity": c.quantity,
+                "unit": c.unit,
+            }
+            row |= {"zone": c.zone, **c.attributes}
+            for name in numbers:
+                number = getattr(c, name)
+                row[name] = "" if isnan(number) else f"{number:.10g}"
+            writer.writerow([row.get(column, "") for column in columns])
 
 
 def write_links(path: Path, links: Sequence[Link]) -> None:

@@ -38,7 +38,7 @@ def taken(
         if event.kind in SURGES and event.place in network:
             if network.root(event.place) == network.root(place):
                 usual = usual * (1.0 + event.size * event.rise(time_s, CROWD_S))
-        elif event.kind == "overload" and event.place == place:
+        elif event.kind in ("overload", "ev_evening") and event.place == place:
             usual = usual * (1.0 + event.size * event.rise(time_s, OVERLOAD_S))
     return usual
 

@@ -155,6 +155,7 @@ EFFECTS: Mapping[str, tuple[Effect, ...]] = {
     "undervoltage": (Effect(_VOLTAGES, "below", _of_nominal(-1.0)),),
     "overvoltage": (Effect(_VOLTAGES, "below", _of_nominal(1.0)),),
     "overload": (Effect(("transformer_load",), "above", _scaled(1.0, 300.0)),),
+    "ev_evening": (Effect(("transformer_load",), "above", _scaled(1.0, 300.0)),),
     "feeder_outage": (Effect((*_VOLTAGES, *_LOADS), "below", _gone),),
     "transformer_outage": (Effect((*_VOLTAGES, *_LOADS), "zone", _gone),),
     "earth_fault": (Effect(("leakage_current",), "place", _shifted(1.0, 900.0)),),

@@ -44,8 +44,10 @@ class Gas:
         if not any(n in wanted for n in self.covers):
             return {}
         used = self._through(time_s, [event for event in events if event.kind not in LEAKS])
-        through = self._through(time_s, events)
-        lost, usual = self._lost(through), self._lost(self.mean_through)
+        flows, shares = self._flows(time_s, events), self._shares(time_s, events)
+        roots = {self.network.root(place) for place in self.network.order}
+        held = {root: self._unrest(root, time_s) for root in roots}
+        unrest = {place: held[self.network.root(place)] for place in self.network.order}
         answer = {}
         for n in self.covers:
             if n not in wanted:
@@ -53,17 +55,24 @@ class Gas:
             channel = self.channels[n]
             place = channel.place
             if channel.quantity == "flow":
-                answer[n] = through[place]
+                answer[n] = flows[place]
             elif channel.quantity == "ch4":
                 answer[n] = self._methane(place, time_s, events)
             elif is_outlet(channel):
                 share = used[place] / self.mean_through[place]  # a tear lies before the regulator
                 answer[n] = nominal_of(channel) * (1.0 + DROOP * (1.2 - share) + self._unrest(place, time_s))
             else:
-                root = self.network.root(place)
-                held = 1.0 + self._unrest(root, time_s)
-                answer[n] = nominal_of(channel) * np.maximum(held + usual[place] - lost[place], 0.0)
+                answer[n] = nominal_of(channel) * np.maximum(shares[place] + unrest[place], 0.0)
         return answer
+
+    def _flows(self, time_s: FloatArray, events: Sequence[Event]) -> dict[str, FloatArray]:
+        """What passes each place, m3/h at standard conditions."""
+        return self._through(time_s, events)
+
+    def _shares(self, time_s: FloatArray, events: Sequence[Event]) -> dict[str, FloatArray]:
+        """The pressure of each place, as a share of its nominal one."""
+        lost, usual = self._lost(self._through(time_s, events)), self._lost(self.mean_through)
+        return {place: 1.0 + usual[place] - lost[place] for place in self.network.order}
 
     def _through(self, time_s: FloatArray, events: Sequence[Event]) -> dict[str, FloatArray]:
         """What passes each place, m3/h at standard conditions."""

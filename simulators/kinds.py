@@ -146,6 +146,8 @@ POWER = (
               "water in the trench, mm"),
     _incident("frequency_deviation", "power", "frequency", "major", (300, 1800), (0.3, 0.6),
               "frequency lost, Hz"),
+    _benign("ev_evening", "power", "current", (3 * HOUR, 5 * HOUR), (0.2, 0.35),
+            "further load, of the usual"),
     _benign("heat_wave", "power", "current", (2 * DAY, 3 * DAY), (0.2, 0.3), "further load, of the usual"),
     _benign("pumped_sump", "power", "trench_water", (DAY, 2 * DAY), (60, 75),
             "depth at which the sump pump starts, mm"),

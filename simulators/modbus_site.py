@@ -5,7 +5,8 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,28 +121,38 @@ async def serve(live: LiveWorld, host: str, port: int | None, *, with_stdin: boo
 
     port None: each device at the port of gateway.toml; 0: any free port for each of those; else that one.
     """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    call_when_told_to_stop(lambda: loop.call_soon_threadsafe(stop.set), with_stdin=with_stdin)
+    async with answering(live, host, port) as ports:
+        print(json.dumps({"port": next(iter(ports.values()), None), "ports": ports}), flush=True)
+        await stop.wait()
+
+
+@asynccontextmanager
+async def answering(live: LiveWorld, host: str, port: int | None) -> AsyncIterator[dict[str, int]]:
+    """Every device answers; yields the bound port of each address. port: as `serve`."""
     by_address: dict[tuple[str, int], list[Device]] = {}
     for device in live.site.devices:
         by_address.setdefault((device.host, device.port), []).append(Device(device, live))
     if port and len(by_address) > 1:
         raise SettingsError(f"--port {port}: the devices stand at {len(by_address)} addresses; use --port 0")
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    call_when_told_to_stop(lambda: loop.call_soon_threadsafe(stop.set), with_stdin=with_stdin)
-    servers, ports = [], {}
-    for (at_host, at_port), devices in by_address.items():
-        server = ModbusTcpServer(
-            [device.layout() for device in devices],
-            address=(host, at_port if port is None else port),
-            ignore_missing_devices=True,
-        )
-        await server.serve_forever(background=True)
-        servers.append(server)
-        ports[f"{at_host}:{at_port}"] = _bound_port(server)
-    print(json.dumps({"port": next(iter(ports.values()), None), "ports": ports}), flush=True)
-    await stop.wait()
-    for server in servers:
-        server.close()
+    servers: list[ModbusTcpServer] = []
+    ports = {}
+    try:
+        for (at_host, at_port), devices in by_address.items():
+            server = ModbusTcpServer(
+                [device.layout() for device in devices],
+                address=(host, at_port if port is None else port),
+                ignore_missing_devices=True,
+            )
+            await server.serve_forever(background=True)
+            servers.append(server)
+            ports[f"{at_host}:{at_port}"] = _bound_port(server)
+        yield ports
+    finally:
+        for server in servers:
+            server.close()
 
 
 def _bound_port(server: ModbusTcpServer) -> int:

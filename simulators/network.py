@@ -17,6 +17,8 @@ class Network:
         here = dict.fromkeys(place for place, of in zip(channels.place, channels.medium) if of == medium)
         self.feeder: dict[str, str] = {}
         for link in links:
+            if link.kind == "feeds":  # keeps another network going, but the medium does not flow over it
+                continue
             joins = link.source in here and link.target in here and link.target not in self.feeder
             if joins and link.target not in self.above(link.source):
                 self.feeder[link.target] = link.source

@@ -32,7 +32,7 @@ QUANTITIES = (
 class Power:
     """What a three-phase meter with a probe on the cable joint measures at each place."""
 
-    solves = frozenset({"voltage_sag", "joint_overheat", "overload", "heat_wave"})
+    solves = frozenset({"voltage_sag", "joint_overheat", "overload", "ev_evening", "heat_wave"})
 
     def __init__(self, channels: ChannelTable, network: Network, seed: int) -> None:
         self.network = network
@@ -121,7 +121,7 @@ class Power:
             elif channel.quantity == "voltage":
                 inside = np.minimum(time_s, event.end_s) - np.maximum(time_s - _MEAN_S, event.start_s)
                 share = share * (1.0 - depth * np.clip(inside / _MEAN_S, 0.0, 1.0))
-        return nominal_of(channel) * share
+        return nominal_of(channel) * np.where(dropped < 1.0, share, 0.0)  # nothing where nothing feeds it
 
     def _depth(self, event: Event, place: str) -> float:
         """How deep a sag is at a place, of the voltage before."""

@@ -3,14 +3,14 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from config.channels import ChannelTable
+from config.channels import ChannelTable, Planned
 from config.errors import InputError, SettingsError
 from ingest.readings import BAD, GOOD, QUALITY_NAMES, ReadingBatch
 from simulators.district import demo_district, write_channels, write_links
@@ -109,15 +109,59 @@ def write_readings(path: Path, channels: ChannelTable, batches: Iterable[Reading
     return written
 
 
-def record(world: World, start_ns: int, end_ns: int, out: Path, about: dict[str, Any]) -> int:
-    """Write the whole set of files into a folder; returns how many readings. `about` goes into truth.json."""
+def record(
+    world: World,
+    start_ns: int,
+    end_ns: int,
+    out: Path,
+    about: dict[str, Any],
+    planned: Sequence[Planned] = (),
+    progress: Callable[[int], object] = lambda stream_ns: None,
+) -> int:
+    """Write the whole set of files into a folder; returns how many readings. `about` goes into truth.json.
+
+    progress is told how far the stream has come.
+    """
     out.mkdir(parents=True, exist_ok=True)
     write_channels(out / "channels.csv", world.channels)
     write_links(out / "links.csv", world.links)
-    span = {"start": rfc3339(start_ns), "end": rfc3339(end_ns)}
-    _write_json(out / "truth.json", {**about, "seed": world.seed, **span, "events": world.truth()})
-    _write_json(out / "context.json", {"planned": []})
-    return write_readings(out / "readings.parquet", world.channels, recorded(world, start_ns, end_ns))
+    write_truth(out, world, (start_ns, end_ns), about, planned)
+
+    def told(batches: Iterable[ReadingBatch]) -> Iterator[ReadingBatch]:
+        for batch in batches:
+            yield batch
+            progress(int(batch.arrival_ns[-1]) if len(batch) else start_ns)
+
+    return write_readings(out / "readings.parquet", world.channels, told(recorded(world, start_ns, end_ns)))
+
+
+def write_truth(
+    out: Path,
+    world: World,
+    span: tuple[int, int],
+    about: dict[str, Any],
+    planned: Sequence[Planned] = (),
+    late_ns: int = 0,
+) -> None:
+    """truth.json and context.json; late_ns: how much later than in the world it is played."""
+    truth = world.truth()
+    for event in truth:
+        for edge in ("start", "end"):
+            event[edge] = rfc3339(nanoseconds(event[edge]) + late_ns)
+    start, end = (rfc3339(moment + late_ns) for moment in span)
+    _write_json(
+        out / "truth.json", {**about, "seed": world.seed, "start": start, "end": end, "events": truth}
+    )
+    rows = [
+        {
+            "kind": each.kind,
+            "place": each.place,
+            "start": rfc3339(each.start_ns + late_ns),
+            "end": rfc3339(each.end_ns + late_ns),
+        }
+        for each in planned
+    ]
+    _write_json(out / "context.json", {"planned": rows})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

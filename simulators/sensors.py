@@ -80,10 +80,13 @@ def nominal_of(channel: Channel) -> float:
     return _NOMINAL.get(channel.quantity, float("nan"))
 
 
-def spread_of(channel: Channel) -> float:
-    """One standard deviation of a reading at its usual level, canonical; a third of a step where exact."""
+def spread_of(channel: Channel, level: float = 50.0) -> float:
+    """One standard deviation of a reading, canonical, at its nominal level, or at `level` where it has none.
+
+    A third of a step where a quantity is told rather than measured.
+    """
     sensor, usual = sensor_of(channel.quantity), nominal_of(channel)
-    return sensor.noise + sensor.share * (usual if isfinite(usual) else 50.0) or 0.3
+    return sensor.noise + sensor.share * (usual if isfinite(usual) else level) or 0.3
 
 
 def is_outlet(channel: Channel) -> bool:

@@ -107,7 +107,7 @@ class World:
         with_it, without = (self._true(time_s, events, near) for events in (self.events, others))
         strength = {
             number: float(np.nan_to_num(np.abs(with_it[number] - without[number])).max())
-            / spread_of(self.channels[number])
+            / spread_of(self.channels[number], float(np.nan_to_num(np.abs(without[number])).mean()))
             for number in near
         }
         order = sorted(near, key=lambda number: -strength[number])

@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
@@ -116,9 +116,16 @@ def publish(live: LiveWorld, host: str, port: int, *, with_stdin: bool) -> None:
     """Publish until told to stop; prints one JSON line once the broker has taken the connection."""
     stop = threading.Event()
     call_when_told_to_stop(stop.set, with_stdin=with_stdin)
+    publish_until(stop, live, host, port, lambda ready: print(json.dumps(ready), flush=True))
+
+
+def publish_until(
+    stop: threading.Event, live: LiveWorld, host: str, port: int, ready: Callable[[dict[str, Any]], object]
+) -> None:
+    """Publish until `stop` is set; `ready` is told once the broker has taken the connection."""
     post = Post(live, time.time_ns())
     if not post.sendings:
-        raise SettingsError("channels.csv lists no channel of medium wristband; there is nothing to publish")
+        raise SettingsError("channels.csv lists no channel that is sent; there is nothing to publish")
     client = mqtt.Client(
         CallbackAPIVersion.VERSION2, client_id=f"bands-of-{live.site.id}-{live.seed}", clean_session=True
     )
@@ -129,7 +136,7 @@ def publish(live: LiveWorld, host: str, port: int, *, with_stdin: bool) -> None:
     while not connected.wait(0.1) and not stop.is_set():
         pass
     bands = len({sending.device for sending in post.sendings})
-    print(json.dumps({"bands": bands, "broker": f"{host}:{port}"}), flush=True)
+    ready({"bands": bands, "broker": f"{host}:{port}"})
     while not stop.wait(max(0.0, (post.next_ns() - time.time_ns()) / SECOND_NS)):
         for device, entries in post.due(time.time_ns()):
             payload = json.dumps(entries[0] if len(entries) == 1 else entries)
