@@ -13,6 +13,8 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
+MOST_BYTES = 1 << 30  # of a snapshot unpacked; a damaged one may claim to hold anything
+
 
 @dataclass(frozen=True, slots=True)
 class Keyed:
@@ -70,12 +72,15 @@ def pack(state: State) -> bytes:
             }
         else:
             rows[name] = {"json": value}
-    return zstandard.compress(msgspec.msgpack.encode({"keys": list(key_lists), "rows": rows}), 3)
+    plain = msgspec.msgpack.encode({"keys": list(key_lists), "rows": rows})
+    return zstandard.ZstdCompressor(level=3, write_checksum=True).compress(plain)
 
 
 def unpack(blob: bytes) -> State:
     """What `pack` wrote; raises ValueError on anything else."""
     try:
+        if zstandard.frame_content_size(blob) > MOST_BYTES:
+            raise ValueError("not a snapshot: larger than any site could need")
         plain = msgspec.msgpack.decode(zstandard.decompress(blob))
         key_lists = [tuple(keys) for keys in plain["keys"]]
         return {name: _unpacked(row, key_lists) for name, row in plain["rows"].items()}

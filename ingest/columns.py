@@ -22,6 +22,7 @@ RAW, FLOATS, THOUSANDTHS = 0, 1, 2
 SMALL = 50
 UNITS_NS = (1_000_000_000, 1_000_000, 1_000, 1)
 BYTES_A_READING = 4 + 8 + 8 + 1 + 1
+MOST_READINGS = 1 << 20  # of one blob; the storage never holds as many
 NOT_A_NUMBER = np.iinfo(np.int32).min  # stands for NaN among thousandths
 
 _compressor = zstandard.ZstdCompressor(level=1)  # used by the storage thread alone
@@ -55,6 +56,8 @@ def decode(blob: bytes) -> ReadingBatch:
     form, unit, count, body = _opened(blob)
     try:
         if form != RAW:
+            if zstandard.frame_content_size(body) > count * BYTES_A_READING:
+                raise Damaged("a blob that would unpack to more than its readings")
             body = zstandard.ZstdDecompressor().decompress(body, max_output_size=count * BYTES_A_READING)
         return _columns(body, form, UNITS_NS[unit], count)
     except (zstandard.ZstdError, ValueError) as error:
@@ -82,7 +85,7 @@ def _opened(blob: bytes) -> tuple[int, int, int, bytes]:
         raise Damaged("a blob shorter than its header")
     magic, form, unit, count, checksum = HEADER.unpack_from(blob)
     body = blob[HEADER.size :]
-    known = magic == MAGIC and form <= THOUSANDTHS and unit < len(UNITS_NS)
+    known = magic == MAGIC and form <= THOUSANDTHS and unit < len(UNITS_NS) and count <= MOST_READINGS
     if not known or _checksum(form, unit, count, body) != checksum:
         raise Damaged("a blob whose checksum does not agree")
     return form, unit, count, body
