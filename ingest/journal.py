@@ -150,7 +150,7 @@ def watched(connection: sqlite3.Connection) -> Iterator[None]:
     """Where reading meets damage, leave word for the next start, which puts the journal right."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if is_damage(error):
             suspect(connection, error)
             raise StorageFailed(
