@@ -1,0 +1,1 @@
+"""Fuzz: what comes over the wire, lies in damaged files or is typed into settings, made up by the million."""
