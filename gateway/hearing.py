@@ -1,7 +1,7 @@
 """Hearing: from a tick to the points that turned in it; what a watch knows before anything is concluded."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -10,19 +10,37 @@ from alerts.boards import Boards, Risen
 from config.channels import ChannelTable
 from config.snapshot import Keyed, State, restored
 from detectors.bank import Bank
+from ingest.readings import ReadingBatch
 from ingest.row import Row
 from ingest.ticks import SECOND_NS, Tick
-from ingest.window import Window
+from ingest.window import Grid
 
 NEVER_NS = np.iinfo(np.int64).max
 RECENT_ROWS = 60  # what a small plot shows before an alarm
+
+
+class Rows(Protocol):
+    """What makes rows of readings: a window, or one that listens to others beside."""
+
+    @property
+    def grids(self) -> Sequence[Grid]: ...
+
+    def take(self, readings: ReadingBatch) -> None: ...
+
+    def settled(self, now_ns: int) -> Iterator[tuple[int, Row]]: ...
+
+    def next_settling_ns(self) -> int: ...
+
+    def last_settling_ns(self) -> int: ...
+
+    def restart(self) -> None: ...
 
 
 class Hearing:
     """Window, detectors and boards of some channels that need nobody else to be judged."""
 
     def __init__(
-        self, channels: ChannelTable, bank: Bank, window: Window, boards: Boards, warmup_s: float
+        self, channels: ChannelTable, bank: Bank, window: Rows, boards: Boards, warmup_s: float
     ) -> None:
         self.bank = bank
         self.window = window
@@ -55,7 +73,7 @@ class Hearing:
 class Surroundings:
     """What alerts need to know of a channel beside the verdict: is it new, and how did it look lately."""
 
-    def __init__(self, channels: ChannelTable, window: Window, warmup_s: float) -> None:
+    def __init__(self, channels: ChannelTable, window: Rows, warmup_s: float) -> None:
         self.channels = channels
         self.warmup_ns = int(warmup_s * SECOND_NS)
         self.now_ns = 0

@@ -22,11 +22,15 @@ class Watch:
     command and no deadline due changes nothing, so that a replay may skip it.
     """
 
-    def __init__(self, channels: ChannelTable, hearing: Hearing, lifecycle: Lifecycle) -> None:
+    def __init__(
+        self, channels: ChannelTable, bank: Bank, window: Window, lifecycle: Lifecycle, warmup_s: float
+    ) -> None:
         self.channels = channels
-        self.hearing = hearing
-        self.bank, self.window, self.surroundings = hearing.bank, hearing.window, hearing.surroundings
+        self.bank = bank
+        self.window = window
         self.lifecycle = lifecycle
+        self.hearing = Hearing(channels, bank, window, lifecycle.boards, warmup_s)
+        self.surroundings = self.hearing.surroundings
 
     @property
     def now_ns(self) -> int:
@@ -64,6 +68,12 @@ class Watch:
         self.hearing.now_ns = int(now_ns)
 
 
+class Settles(Protocol):
+    """Makes rows, or stands for what does."""
+
+    def last_settling_ns(self) -> int: ...
+
+
 class Waits(Protocol):
     """Whatever steps through ticks and has deadlines: a watch, or a part of one."""
 
@@ -71,7 +81,7 @@ class Waits(Protocol):
     def now_ns(self) -> int: ...
 
     @property
-    def window(self) -> Window: ...
+    def window(self) -> Settles: ...
 
     def next_deadline_ns(self) -> int: ...
 
@@ -127,4 +137,4 @@ def build_watch(
     window = Window(channels)
     bank = Bank(channels, [(grid.period_s, grid.channels) for grid in window.grids], watchings, zone)
     lifecycle = Lifecycle(channels, links, points=bank.points, planned=planned, timezone=zone)
-    return Watch(channels, Hearing(channels, bank, window, lifecycle.boards, warmup_s), lifecycle)
+    return Watch(channels, bank, window, lifecycle, warmup_s)

@@ -24,11 +24,12 @@ from ingest.readings import ReadingBatch
 from ingest.shelf import FACTS, leftovers
 from ingest.ticks import SECOND_NS, Command, Epoch, Tick, tick_of
 
-__all__ = ["read_ticks", "write_readings"]
+__all__ = ["Extent", "extent_of", "read_facts", "read_ticks", "write_readings"]
 
 log = logging.getLogger(__name__)
 
-ADMITTED_AT_ONCE = 1_000  # readings a tick from which ticks are admitted one by one
+ADMITTED_AT_ONCE = 32_768  # readings, as far as the channels' periods tell: a group is a span of time
+LONGEST_SPAN_S = 4096
 
 Progress = Callable[[float], None]
 
@@ -84,6 +85,51 @@ def read_ticks(
         intake.close()
     if intake.unknown:
         log.warning("%s: %d readings of channels that are not listed were left out", path, intake.unknown)
+
+
+@dataclass(frozen=True)
+class Extent:
+    """From when to when a recording goes, by arrival, and what its facts say."""
+
+    first_ns: int
+    last_ns: int
+    epochs: tuple[int, ...]
+    commands: tuple[int, ...]
+    readings: int
+    admitted: bool  # our archive wrote it: duplicates and conflicts have been told apart
+
+
+def extent_of(path: Path, channels: ChannelTable, *, facts: Path | None = None) -> Extent | None:
+    """What the footers of Parquet files tell; None where there is no reading. InputError as `read_ticks`."""
+    intake, spool = Intake(channels), Spool()
+    try:
+        parts = list(_parts(path, intake, facts, spool))
+    finally:
+        spool.close()
+        intake.close()
+    pieces = [piece for part in parts for piece in part.pieces]
+    if not pieces:
+        return None
+    return Extent(
+        min(piece.first_ns for piece in pieces),
+        max(piece.last_ns for piece in pieces),
+        tuple(fact.tick_ns for part in parts for fact in part.facts if fact.epoch is not None),
+        tuple(fact.tick_ns for part in parts for fact in part.facts if fact.command is not None),
+        sum(piece.rows for piece in pieces),
+        all(part.admitted for part in parts),
+    )
+
+
+def read_facts(path: Path, *, facts: Path | None = None) -> Iterator[Tick]:
+    """The ticks that hold a command or an epoch, without readings, in the order of `read_ticks`."""
+    known = facts or (path / FACTS if path.is_dir() and (path / FACTS).exists() else None)
+    listed = _read_facts(known) if known else []
+    if not all(fact.tick for fact in listed):
+        listed = sorted(listed, key=lambda fact: fact.tick_ns)
+    place = 0
+    while place < len(listed):
+        place, alone = _at_one_moment(listed, place)
+        yield alone
 
 
 class _Reader:
@@ -146,23 +192,23 @@ class _Reader:
         epochs = [fact for fact in part.facts if fact.epoch is not None]
         moments = np.array([fact.tick_ns for fact in epochs], dtype=np.int64)
         goods = np.array([self.clock_good, *(bool(f.epoch and f.epoch.clock_good) for f in epochs)])
-        for batch in batches:
-            admitted = batch if part.admitted else self._admitted(batch)
+        for admitted in batches if part.admitted else self._admitted(batches):
             ticks = admitted.arrival_ns
             good = True if goods.all() else goods[np.searchsorted(moments, ticks, side="right")]
             yield timely(admitted, ticks, self.channels.period_s, good)
         self.clock_good = bool(goods[-1])
 
-    def _admitted(self, batch: ReadingBatch) -> ReadingBatch:
-        """Tick by tick where ticks are large, since each channel then stands alone; else all at once."""
-        starts = np.flatnonzero(np.diff(batch.arrival_ns, prepend=np.iinfo(np.int64).min))
-        if len(batch) < ADMITTED_AT_ONCE * len(starts):
-            return self.inbox.admit(batch).readings
-        ends = [*starts[1:].tolist(), len(batch)]
-        parts = [
-            self.inbox.admit(_slice(batch, start, end)).readings for start, end in zip(starts.tolist(), ends)
-        ]
-        return ReadingBatch.joined(parts)
+    def _admitted(self, batches: Iterable[ReadingBatch]) -> Iterator[ReadingBatch]:
+        """By spans of stream time that follow from the channel list alone: a single tick on a large site.
+
+        So a channel's readings are grouped alike however the recording is cut, and whoever is read beside it.
+        """
+        width_ns = _span_s(self.channels) * SECOND_NS
+        for batch in _at_spans(batches, width_ns):
+            starts = np.flatnonzero(np.diff(batch.arrival_ns // width_ns, prepend=-1)).tolist()
+            ends = [*starts[1:], len(batch)]
+            parts = [self.inbox.admit(_slice(batch, *span)).readings for span in zip(starts, ends)]
+            yield ReadingBatch.joined(parts)
 
     def _with_facts(self, ticks: Iterable[Tick], facts: Sequence[_Fact]) -> Iterator[Tick]:
         """The ticks of readings and those of commands and epochs, one stream."""
@@ -180,6 +226,35 @@ class _Reader:
         while place < len(waiting):
             place, alone = _at_one_moment(waiting, place)
             yield alone
+
+
+def _span_s(channels: ChannelTable) -> int:
+    """How long a span holds some ADMITTED_AT_ONCE readings; a power of two, so that spans never overlap."""
+    a_second = float(np.sum(1.0 / channels.period_s)) if len(channels) else 1.0
+    spans = min(ADMITTED_AT_ONCE / max(a_second, 1e-9), LONGEST_SPAN_S)
+    return 1 << max(int(np.log2(max(spans, 1.0))), 0)
+
+
+def _at_spans(batches: Iterable[ReadingBatch], width_ns: int) -> Iterator[ReadingBatch]:
+    """The same readings in batches that end where a span does."""
+    held = ReadingBatch.empty()
+    for batch in batches:
+        if len(held) and len(batch):
+            end_ns = (int(held.arrival_ns[-1]) // width_ns + 1) * width_ns
+            same = int(np.searchsorted(batch.arrival_ns, end_ns))
+            held = in_order(ReadingBatch.joined([held, _slice(batch, 0, same)]))
+            if same == len(batch):
+                continue
+            yield held
+            batch = _slice(batch, same, len(batch))
+        if len(batch):
+            last_ns = int(batch.arrival_ns[-1]) // width_ns * width_ns
+            cut = int(np.searchsorted(batch.arrival_ns, last_ns))
+            if cut:
+                yield _slice(batch, 0, cut)
+            held = _slice(batch, cut, len(batch))
+    if len(held):
+        yield held
 
 
 def in_order(batch: ReadingBatch) -> ReadingBatch:

@@ -114,6 +114,18 @@ class Window:
         """When the next row settles, in stream time; NEVER (2**63 - 1) where none is under way."""
         return min((ring.due_ns for ring in self._rings), default=NEVER)
 
+    def begun(self) -> list[bool]:
+        """Of each grid, whether its rows have begun in this epoch."""
+        return [ring.begun for ring in self._rings]
+
+    def dozing(self) -> list[bool]:
+        """Of each grid, whether it has gone without any reading for so long that it may make no rows."""
+        return [ring.dozing for ring in self._rings]
+
+    def patience(self, grid: int) -> int:
+        """How many rows without any reading a grid makes before it sleeps."""
+        return self._rings[grid].patience
+
     def last_settling_ns(self) -> int:
         """When the last row that holds a reading settles; 0 where none is under way."""
         return max((ring.last_due_ns for ring in self._rings), default=0)
@@ -166,7 +178,7 @@ class _Ring:
         self._settling_ns = round(min(period_s, SETTLING_S) * SECOND_NS)
         ahead_ns = round(AHEAD_S * SECOND_NS) + self._settling_ns
         self._size = -(-ahead_ns // self._period_ns) + 2
-        self._patience = max(EMPTY_ROWS, round(EMPTY_S / period_s))
+        self.patience = max(EMPTY_ROWS, round(EMPTY_S / period_s))
         self._levels = np.full((self._size, len(keys)), np.nan)  # mean of a cell's readings
         self._counts = np.zeros((self._size, len(keys)), dtype=np.uint16)  # readings in a cell
         self._filled = np.zeros(self._size, dtype=bool)  # a row that holds any reading
@@ -186,6 +198,14 @@ class _Ring:
         )
 
     @property
+    def begun(self) -> bool:
+        return self._next is not None
+
+    @property
+    def dozing(self) -> bool:
+        return self._empty >= self.patience
+
+    @property
     def last_due_ns(self) -> int:
         """When the last row that holds a reading settles; 0 where none does."""
         held = np.flatnonzero(self._filled)
@@ -195,7 +215,7 @@ class _Ring:
         return last * self._period_ns + self._settling_ns
 
     def _asleep(self) -> bool:
-        return self._empty >= self._patience and not self._waiting and not self._filled.any()
+        return self._empty >= self.patience and not self._waiting and not self._filled.any()
 
     def put(self, column: Columns, time_ns: Columns, value: NDArray[np.float64], arrival_ns: Columns) -> None:
         """Readings of this grid into their cells."""
@@ -257,7 +277,7 @@ class _Ring:
 
     def skip_emptiness(self, now_ns: int) -> None:
         """Pass over rows that settled without any reading, once the grid has been empty for long."""
-        if self._next is None or self._empty < self._patience:
+        if self._next is None or self._empty < self.patience:
             return
         held = (np.flatnonzero(self._filled) - self._next) % self._size
         ahead = int(held.min()) if len(held) else self._waiting_from - self._next

@@ -266,4 +266,3 @@ def test_more_alerts_never_make_an_incident_less_noticed(events: list[Any], aler
 
 def test_the_spans_are_those_of_the_contract() -> None:
     assert (GRACE_NS, AFTERMATH_NS) == (30 * MINUTE_NS, 4 * HOUR_NS)
-    assert ()
