@@ -2,8 +2,8 @@
 
 A blob is a header (magic, form, unit, count, CRC-32 of all else) and the columns channel, time, value,
 quality, flags. Groups below 50 are raw, since NumPy's calls would cost more than they save. Larger ones
-are made small: times in the coarsest unit that is exact, values as thousandths where that is exact,
-differences, bytes shuffled by significance, zstd.
+are made small: sorted by channel (each channel's readings stay in their order), times in the coarsest unit
+that is exact, values as thousandths where that is exact, differences, bytes shuffled by significance, zstd.
 """
 
 import struct
@@ -35,6 +35,9 @@ class Damaged(ValueError):
 def encode(readings: ReadingBatch, journal_number: NDArray[np.int32]) -> bytes:
     """One blob; `journal_number` (channels,) is what the journal calls each channel."""
     channel = journal_number[readings.channel]
+    if len(channel) >= SMALL and (channel[1:] < channel[:-1]).any():
+        order = np.argsort(channel.astype(np.uint16) if channel.max() < 1 << 16 else channel, kind="stable")
+        channel, readings = channel[order], readings.where(order)
     if len(channel) < SMALL:
         body = b"".join(
             column.tobytes()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.columns import Damaged, channels_of, decode, encode
+from ingest.columns import SMALL, Damaged, channels_of, decode, encode
 from ingest.readings import ReadingBatch
 
 CHANNELS = 1_000
@@ -39,11 +39,13 @@ def batches(draw: st.DrawFn) -> ReadingBatch:
 
 
 @given(batches())
-def test_readings_come_back_to_the_bit(readings: ReadingBatch) -> None:
+def test_readings_come_back_to_the_bit_each_channel_in_its_order(readings: ReadingBatch) -> None:
     number = np.random.default_rng(0).permutation(CHANNELS).astype(np.int32)
 
     back = decode(encode(readings, number))
 
+    if len(readings) >= SMALL:
+        readings = readings.where(np.argsort(number[readings.channel], kind="stable"))
     assert np.array_equal(back.channel, number[readings.channel])
     assert np.array_equal(channels_of(encode(readings, number)), back.channel)
     assert np.array_equal(back.time_ns, readings.time_ns)
