@@ -7,8 +7,16 @@ class SettingsError(Exception):
     """Stops the start. Carries every mistake at once, each naming file, line or key, and what to do."""
 
     def __init__(self, mistakes: Sequence[str] | str) -> None:
-        self.mistakes: tuple[str, ...] = (mistakes,) if isinstance(mistakes, str) else tuple(mistakes)
+        given = (mistakes,) if isinstance(mistakes, str) else mistakes
+        self.mistakes: tuple[str, ...] = tuple(map(printable, given))
         super().__init__("\n".join(self.mistakes))
+
+
+def printable(text: str) -> str:
+    """One line that a terminal shows as it is: what is quoted from a file may hold anything."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 class InputError(SettingsError):
