@@ -84,7 +84,7 @@ def channels_of(blob: bytes) -> NDArray[np.int32]:
 
 def _opened(blob: bytes) -> tuple[int, int, int, bytes]:
     """(form, number of the unit, readings, columns), the checksum compared; raises Damaged."""
-    if len(blob) < HEADER.size:
+    if not isinstance(blob, bytes) or len(blob) < HEADER.size:  # a damaged row may hold anything
         raise Damaged("a blob shorter than its header")
     magic, form, unit, count, checksum = HEADER.unpack_from(blob)
     body = blob[HEADER.size :]

@@ -176,7 +176,10 @@ def ledger_of(connection: sqlite3.Connection) -> Ledger:
             continue
         part = lanes.setdefault(name, Lane()) if owner == "lane" else couriers.setdefault(name, Courier())
         field_name = what.replace("-", "_")
-        if isinstance(known := getattr(part, field_name), dict):
+        known = getattr(part, field_name, None)
+        if known is None or not isinstance(n, int):
+            notes[f"unknown counter: {owner} {name} {what}"] = 1  # damaged, or of another version
+        elif isinstance(known, dict):
             known[reason] = n
         else:
             setattr(part, field_name, n)
