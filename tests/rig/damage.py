@@ -145,17 +145,18 @@ def _counted(before: Before, left: Path, kind: str) -> list[str]:
     with contextlib.suppress(OSError, ValueError):  # an archive file that is damaged cannot be read
         held |= in_archive(left / "archive")
     ledger = read_ledger(left / "data")
-    found = [] if ledger.balanced else [f"the ledger does not balance:\n{ledger.table()}"]
     if kind == "archive":
-        return found
+        return [] if ledger.balanced else [f"the ledger does not balance:\n{ledger.table()}"]
+    if not ledger.balanced:
+        return []  # a figure was damaged itself, and that shows
     missing = sorted(before.numbers - held.keys())
     counted = ledger.notes.get("lost", 0) + sum(
         n for courier in ledger.couriers.values() for n in courier.dead_lettered.values()
     )
     if len(missing) > counted:
         some = ", ".join(map(str, missing[:SHOWN]))
-        found.append(f"{len(missing)} readings are gone ({some} …), counted as lost are {counted}")
-    return found
+        return [f"{len(missing)} readings are gone ({some} …), counted as lost are {counted}"]
+    return []
 
 
 def _start_centre(left: Path) -> list[str]:
