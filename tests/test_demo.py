@@ -76,7 +76,11 @@ def test_every_injected_incident_comes_to_the_page_and_can_be_taken(page: Page) 
             medium = told[1].partition(".")[0] + "."  # its card may be named after a worse alarm nearby
             expect(page.locator("article").filter(has_text=medium).first).to_be_visible(timeout=5_000)
             waiting.discard(medium)
-        _keep(page, "demo.png")
+        page.goto(f"{here[1]}?lang=en")
+        _keep(page, "board.png")
+        page.locator("article a").filter(has_text="water.").first.click()
+        expect(page.locator("svg.plot polyline").first).to_be_visible(timeout=5_000)
+        _keep(page, "incident.png")
         demo.until(r"^All 4 injected incidents arrived at the centre")
         assert demo.process.wait(60) == 0
     finally:

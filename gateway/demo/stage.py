@@ -19,7 +19,7 @@ from config.errors import DeliveryFailed
 
 SITE = "demo"
 ACCOUNT = "demo"
-PERIOD_S = 10.0
+PERIOD_S = 15.0
 HEARTBEAT_S = 5.0
 START_S = 30.0  # longest that a process may take until it answers
 
