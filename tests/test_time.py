@@ -17,9 +17,8 @@ from typing import Any
 import pytest
 
 from tests.living import HOUSE, SECOND_NS, Gateway, Publisher, replayed, until
-from tests.parts import mosquitto
+from tests.parts import faketime, mosquitto
 
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 SLEEP = "import threading, time\ntime.sleep = lambda s: (threading.Event().wait(s), None)[1]\n"
 BROKER = "max_inflight_messages 1000\nmax_queued_messages 0"
 CHANNELS = """channel,medium,place,quantity,unit,period_s
@@ -71,7 +70,7 @@ class Faked(Gateway):
     def start(self) -> None:
         self.lives += 1
         env = os.environ | {
-            "LD_PRELOAD": str(FAKETIME),
+            "LD_PRELOAD": str(faketime()),
             "FAKETIME_TIMESTAMP_FILE": str(self.hands),
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
