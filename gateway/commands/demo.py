@@ -49,7 +49,9 @@ def run(args: argparse.Namespace) -> int:
                 f"The linkage centre's page:  {stage.page}   name {ACCOUNT}, password {stage.password}"
             )
             stage.raise_field()
-            if not _learn(stage, teller, stopping):
+            try:
+                _learn(stage, teller, stopping)
+            except _Stopped:
                 teller.say("Stopped while learning.")
                 return 0
             stage.raise_gateway()
@@ -58,8 +60,8 @@ def run(args: argparse.Namespace) -> int:
     return 0 if arrived else 1
 
 
-def _learn(stage: "Stage", teller: "Teller", stopping: threading.Event) -> bool:
-    """Replay simulated days through the same core; False when stopped meanwhile."""
+def _learn(stage: "Stage", teller: "Teller", stopping: threading.Event) -> None:
+    """Replay simulated days through the same core; raises _Stopped when stopped meanwhile."""
     from config.load import read_site
     from gateway.rehearsal import rehearse
 
@@ -73,11 +75,7 @@ def _learn(stage: "Stage", teller: "Teller", stopping: threading.Event) -> bool:
             if stopping.is_set():
                 raise _Stopped
 
-        try:
-            rehearse(files, stage.record_past(LEARNED_DAYS), progress)
-        except _Stopped:
-            return False
-    return True
+        rehearse(files, stage.record_past(LEARNED_DAYS), progress)
 
 
 def _live(stage: "Stage", teller: "Teller", stopping: threading.Event, minutes: float | None) -> bool:
