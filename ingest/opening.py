@@ -15,7 +15,8 @@ from typing import IO
 from config.errors import SettingsError
 from ingest import journal
 from ingest.folders import make_folder
-from ingest.salvage import READY, put_in_place, salvage
+from ingest.frames import as_damage, mend
+from ingest.salvage import READY, free_name, put_in_place, salvage
 from ingest.writer import is_damage
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,9 @@ def put_right(folder: Path, reason: BaseException) -> sqlite3.Connection:
 def _opened_or_put_right(folder: Path) -> sqlite3.Connection:
     connection = None
     try:
+        aside = folder / f"{free_name(folder)}-wal"
+        if lost := mend(folder / journal.FILE_NAME, aside):
+            raise as_damage(lost)
         connection = _opened(folder)
         _look_closely(folder, connection)
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:

@@ -38,7 +38,7 @@ def salvage(folder: Path, reason: str) -> None:
     """Put the journal aside and leave a sound one with what could be read; sqlite3.Error where no room is."""
     log.error("the journal is damaged (%s); taking over what can be read of it", reason)
     damaged = folder / journal.FILE_NAME
-    aside = _free_name(folder)
+    aside = free_name(folder)
     for leftover in folder.glob(f"{PART}*"):
         leftover.unlink()
     new = sqlite3.connect(folder / PART, isolation_level=None)
@@ -86,7 +86,7 @@ def put_in_place(folder: Path) -> None:
     sync(folder)
 
 
-def _free_name(folder: Path) -> str:
+def free_name(folder: Path) -> str:
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     names = (f"journal-damaged-{stamp}{tail}.sqlite" for tail in ("", *(f"-{n}" for n in range(1, 1000))))
     return next(name for name in names if not (folder / name).exists())
@@ -100,7 +100,7 @@ def _open_damaged(path: Path, memo: Memo) -> sqlite3.Connection:
         if not is_damage(error) or 1 not in memo.pages:
             return sqlite3.connect(":memory:")  # nothing in it can be found
     before = put_back(path, memo)
-    kept = path.with_name(f"{_free_name(path.parent)}.pages")
+    kept = path.with_name(f"{free_name(path.parent)}.pages")
     kept.write_bytes(msgspec.msgpack.encode(before))
     with contextlib.suppress(sqlite3.DatabaseError, UnicodeDecodeError):
         return _readable(path)
