@@ -105,6 +105,9 @@ class Casebook:
         if fresh:
             self.path.chmod(0o600)  # password hashes live here
         prepare(self._connection)
+        (verdict,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(f"it is damaged ({verdict}); put a backup in its place")
         self._thread.start()
 
     def close(self) -> None:

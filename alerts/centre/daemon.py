@@ -164,7 +164,7 @@ def _casebook(settings: CentreSettings) -> Casebook:
     casebook = Casebook(settings.store.path)
     try:
         casebook.open()
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
         raise SettingsError(
             f"[store] path: {settings.store.path} cannot be used as a casebook: {error}"
         ) from error
