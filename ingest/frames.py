@@ -10,7 +10,6 @@ commits follow is held to be damaged.
 """
 
 import os
-import sqlite3
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,13 +53,6 @@ def mend(journal: Path, aside: Path) -> int:
     journal.with_name(f"{journal.name}-shm").unlink(missing_ok=True)
     sync(journal.parent)
     return int(np.count_nonzero(~whole[: commits[-1] + 1])) + (not log.sound)
-
-
-def as_damage(frames: int) -> sqlite3.DatabaseError:
-    """What is said of so many frames that cannot be trusted."""
-    error = sqlite3.DatabaseError(f"{frames} frames of the write-ahead log are not what was written")
-    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return error
 
 
 @dataclass(frozen=True)

@@ -122,9 +122,7 @@ def set_up(connection: sqlite3.Connection) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if not 0 <= version <= MOST_VERSIONS or (version == 0 and tables):
-        damaged = sqlite3.DatabaseError(f"its header says schema {version}")
-        damaged.sqlite_errorcode = sqlite3.SQLITE_NOTADB
-        raise damaged
+        raise damaged(f"its header says schema {version}")
     if version == 0:
         connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={VERSION}; COMMIT")
     elif version > VERSION:
@@ -133,6 +131,36 @@ def set_up(connection: sqlite3.Connection) -> None:
         script = f"BEGIN; {MIGRATIONS[version]} PRAGMA user_version={version + 1}; COMMIT"
         connection.executescript(script)
         version += 1
+
+
+def damaged(text: str) -> sqlite3.DatabaseError:
+    """What SQLite itself would raise, had it noticed."""
+    error = sqlite3.DatabaseError(text)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
+def tables(connection: sqlite3.Connection) -> dict[str, str]:
+    """The statement that made each table and index, by its name."""
+    rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")
+    return {name: sql for name, sql in rows if not sql.startswith("CREATE INDEX")}
+
+
+def changed_tables(connection: sqlite3.Connection) -> list[str]:
+    """Tables that are missing, or not as this version makes them."""
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
+        set_up(fresh)
+        known = tables(connection)
+        return [name for name, sql in tables(fresh).items() if known.get(name) != sql]
+
+
+def misfit(connection: sqlite3.Connection, table: str) -> str:
+    """A condition that holds for rows with a value of another type than their column's."""
+    conditions = [
+        f'typeof("{name}") != {kind.lower()!r}' + ("" if filled or key else f' AND "{name}" IS NOT NULL')
+        for _, name, kind, filled, _, key in connection.execute(f'PRAGMA table_info("{table}")')
+    ]
+    return " OR ".join(conditions)
 
 
 def mark(connection: sqlite3.Connection, name: str) -> int:

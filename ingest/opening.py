@@ -15,7 +15,7 @@ from typing import IO
 from config.errors import SettingsError
 from ingest import journal
 from ingest.folders import make_folder
-from ingest.frames import as_damage, mend
+from ingest.frames import mend
 from ingest.salvage import READY, free_name, put_in_place, salvage
 from ingest.writer import is_damage
 
@@ -56,7 +56,7 @@ def _opened_or_put_right(folder: Path) -> sqlite3.Connection:
     try:
         aside = folder / f"{free_name(folder)}-wal"
         if lost := mend(folder / journal.FILE_NAME, aside):
-            raise as_damage(lost)
+            raise journal.damaged(f"{lost} frames of the write-ahead log are not what was written")
         connection = _opened(folder)
         _look_closely(folder, connection)
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
@@ -113,6 +113,8 @@ def _checkpoint(connection: sqlite3.Connection) -> None:
 
 def _look_closely(folder: Path, connection: sqlite3.Connection) -> None:
     """Read all pages of a small file, and of any where an earlier life has met damage."""
+    if changed := journal.changed_tables(connection):
+        raise journal.damaged(f"the definition of {changed[0]} is not what was written")
     word = folder / journal.SUSPECT
     if word.exists():
         log.warning("an earlier life of this gateway met damage in the journal; every page of it is read now")
@@ -121,10 +123,11 @@ def _look_closely(folder: Path, connection: sqlite3.Connection) -> None:
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if connection.execute("SELECT 1 FROM arrivals WHERE readings <= 0 LIMIT 1").fetchone():
         verdict = "an arrival holds fewer readings than one"
+    for table in journal.tables(connection):
+        if connection.execute(f"SELECT 1 FROM {table} WHERE {journal.misfit(connection, table)}").fetchone():
+            verdict = f"a row of {table} holds what does not belong there"
     if verdict != "ok":
-        damaged = sqlite3.DatabaseError(verdict)
-        damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise damaged
+        raise journal.damaged(verdict)
     word.unlink(missing_ok=True)
 
 

@@ -152,6 +152,7 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> int:
             continue
         with contextlib.suppress(sqlite3.Error):  # a row that is torn
             copied += max(new.execute(insert, row).rowcount, 0)
+    copied -= new.execute(f'DELETE FROM "{table}" WHERE {journal.misfit(new, table)}').rowcount
     new.execute("COMMIT")
     return copied
 
