@@ -18,6 +18,7 @@ KINDS: dict[str, tuple[Trials, int, int]] = {  # how many in CI, and with --full
     "disk": (faults.trials, 3, 50),
     "damage": (damage.trials, 4, 50),
 }
+TOLD_EVERY = 100  # trials
 
 
 def main() -> int:
@@ -36,12 +37,24 @@ def main() -> int:
         run, few, many = KINDS[kind]
         count, started_s = given.count or (many if given.full else few), time.monotonic()
         if kind == "cuts" and given.recording is not None:
-            some = list(cuts.trials(folder, given.seed, count, given.recording))
+            some = told(kind, cuts.trials(folder, given.seed, count, given.recording))
         else:
-            some = list(run(folder, given.seed, count))
+            some = told(kind, run(folder, given.seed, count))
         print(f"\n{kind}, {time.monotonic() - started_s:.0f} s\n{report(tallied(some))}", flush=True)
         trials += some
     return 1 if any(trial.troubles for trial in trials) else 0
+
+
+def told(kind: str, trials: Iterator[Trial]) -> list[Trial]:
+    """All of them; how it goes is said now and then, and a failure at once."""
+    found = []
+    for trial in trials:
+        found.append(trial)
+        if trial.troubles:
+            print(f"{trial.kind} failed: {trial.again}", flush=True)
+        if len(found) % TOLD_EVERY == 0:
+            print(f"{kind}: {len(found)} so far", flush=True)
+    return found
 
 
 if __name__ == "__main__":
