@@ -39,7 +39,10 @@ class Novelty:
         if not known:
             distance = 0.0
         usual = math.sqrt(self._squares / self._weight) if self._weight else 0.0
-        ratio = distance / usual if usual > 0.0 and self._rows >= SILENT_ROWS else 0.0
+        ratio = 0.0
+        if distance > 0.0 and self._rows >= SILENT_ROWS:
+            # where all were alike so far, this distance itself shows what is usual: sqrt(rows) of them
+            ratio = distance / usual if usual > 0.0 else math.sqrt(self._weight + 1.0)
         keep = 0.5 ** (1.0 / MEMORY_ROWS)
         self._squares = self._squares * keep + distance * distance
         self._weight = self._weight * keep + 1.0
@@ -79,15 +82,17 @@ class Pace:
         self.period_s = HOUR_S
         self._begun = False
 
-    def take(self, time_s: float) -> None:
+    def take(self, time_s: float) -> float:
+        """The time of the next row: where it is missing (NaN), that of the row before, or 0."""
+        if math.isnan(time_s):
+            return self._last_s or 0.0
         step = 0.0 if self._last_s is None else time_s - self._last_s
         self._last_s = time_s
-        if step <= 0.0:
-            return
-        if not self._begun:
+        if step > 0.0 and not self._begun:
             self.period_s, self._begun = step, True
-        elif abs(step - self.period_s) > 0.05 * self.period_s:
+        elif step > 0.0 and abs(step - self.period_s) > 0.05 * self.period_s:
             self.period_s *= 1.05 if step > self.period_s else 1 / 1.05
+        return time_s
 
 
 class Scorer:
@@ -104,8 +109,11 @@ class Scorer:
         self._of_deviation = Novelty()
 
     def score(self, time_s: float, value: float) -> float:
-        """In [0, 1), of the next row; a missing or unusable value scores 0 and teaches nothing."""
-        self._pace.take(time_s)
+        """In [0, 1), of the next row; a missing or unusable value scores 0 and teaches nothing.
+
+        A missing time is NaN.
+        """
+        time_s = self._pace.take(time_s)
         if not abs(value) < 1e150:
             return 0.0
         deviation = self._season.of(time_s, self._pace.period_s, value)

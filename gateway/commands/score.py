@@ -41,10 +41,12 @@ def score_file(readings: Path, out: Path, *, multivariate: bool = False) -> int:
 
     if out.exists() and readings.exists() and out.samefile(readings):
         raise InputError(f"{out}: --out must not be the file that is read")
+    if not out.parent.is_dir():
+        raise InputError(f"{out}: the folder {out.parent} does not exist")
+    partial = out.with_name(out.name + ".part")
     try:
         with readings.open(newline="", encoding="utf-8-sig") as source:
             table = _Table(source, readings, multivariate)
-            partial = out.with_name(out.name + ".part")
             with partial.open("w", newline="", encoding="utf-8") as target:
                 writer = csv.writer(target, lineterminator="\n")
                 values = [] if multivariate else ["value"]
@@ -58,6 +60,8 @@ def score_file(readings: Path, out: Path, *, multivariate: bool = False) -> int:
         raise InputError(f"{readings}: not UTF-8 text ({error.reason}); save it as UTF-8") from error
     except OSError as error:
         raise InputError(f"{error.filename or readings}: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)
     return count
 
 
@@ -112,7 +116,9 @@ class _Table:
             raise InputError(f'{self._path}:{line}: {name}: "{text}" is not a number') from None
 
     def _seconds(self, text: str, line: int) -> float:
-        """Seconds since 1970; a time without a zone is UTC."""
+        """Seconds since 1970, NaN where it is left out; a time without a zone is UTC."""
+        if text.strip().lower() in MISSING:
+            return math.nan
         try:
             moment = datetime.fromisoformat(text.strip())
         except ValueError:

@@ -41,6 +41,15 @@ def test_the_hundredth_row_can_already_stand_out() -> None:
     assert int(scored(values).argmax()) == 100
 
 
+def test_the_first_change_of_what_never_changed_stands_out() -> None:
+    values = np.full(300, 5.0)
+    values[150] = 6.0
+    result = scored(values)
+
+    assert result[150] == result.max() > 0.5
+    assert not result[:150].any() and result[151] < 0.5
+
+
 def test_a_usual_value_at_an_unusual_hour_is_news() -> None:
     hours = np.arange(20 * 288) % 288 / 12
     values = 30 + 20 * np.sin(hours * np.pi / 12) + steady(20 * 288) * 0.2

@@ -64,6 +64,18 @@ def test_missing_values_are_legal_and_score_nothing(tmp_path: Path) -> None:
     assert float(result[1]["anomaly_score"]) == float(result[2]["anomaly_score"]) == 0.0
 
 
+def test_missing_times_are_legal_too(tmp_path: Path) -> None:
+    lines = [f"2026-01-05T00:{n // 60:02}:{n % 60:02},{20 + n % 7 * 0.1 + n * 1e-4}" for n in range(300)]
+    whole = scored(tmp_path, HEADER + "\n".join(lines))
+    lines[200] = lines[200][lines[200].index(",") :]
+    gappy = scored(tmp_path, HEADER + "\n".join(lines))
+
+    assert gappy[200]["timestamp"] == ""
+    assert [row["anomaly_score"] for row in gappy[:200]] == [row["anomaly_score"] for row in whole[:200]]
+    assert float(gappy[200]["anomaly_score"]) == float(whole[200]["anomaly_score"])
+    assert all(0 <= float(row["anomaly_score"]) <= 1 for row in scored(tmp_path, HEADER + ",1\n,2\n"))
+
+
 @pytest.mark.parametrize(
     "text, said",
     [
@@ -81,7 +93,7 @@ def test_a_file_that_cannot_be_used_is_named_with_its_line(tmp_path: Path, text:
     with pytest.raises(InputError, match=said):
         score_file(readings, out)
 
-    assert not out.exists()
+    assert sorted(tmp_path.iterdir()) == [readings]
 
 
 def test_other_bad_files_are_refused_too(tmp_path: Path) -> None:
@@ -93,3 +105,5 @@ def test_other_bad_files_are_refused_too(tmp_path: Path) -> None:
         score_file(tmp_path / "nowhere.csv", out)
     with pytest.raises(InputError, match="must not be the file that is read"):
         score_file(latin, latin)
+    with pytest.raises(InputError, match=r"folder .* does not exist"):
+        score_file(latin, tmp_path / "nowhere" / "scores.csv")

@@ -286,10 +286,31 @@ def test_a_recording_that_cannot_be_used_is_named_with_what_to_do(tmp_path: Path
     assert "neither Parquet nor UTF-8" in refusal(tmp_path / "binary.csv")
     assert "no column time, channel (it has timestamp, value)" in refusal(tmp_path / "columns.csv")
     assert "with a zone" in refusal(tmp_path / "naive.csv")
-    assert "high" in refusal(tmp_path / "words.csv")
-    assert "ragged.csv" in refusal(tmp_path / "ragged.csv")
+    assert 'words.csv:2: value "high" is not a number' in refusal(tmp_path / "words.csv")
+    assert "ragged.csv:2: 2 fields, the header has 3" in refusal(tmp_path / "ragged.csv")
     assert "it has none" in refusal(tmp_path / "blank.csv")
     assert "facts.jsonl:2" in refusal(good, facts=tmp_path / "facts.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("2025-01-01T00:00:00Z,gas.p00.pressure,1\n\nsoon,gas.p00.pressure,1\n", 'x.csv:4: time "soon"'),
+        ("3025-01-01T00:00:00Z,gas.p00.pressure,1\n", 'x.csv:2: time "3025-01-01T00:00:00Z"'),
+        ("1,gas.p00.pressure,1\n2025-01-01T00:00:00Z,gas.p00.pressure,1\n", "x.csv:3: times are integers"),
+        ("1,gas.p00.pressure,true\n", 'x.csv:2: value "true" is not a number; write booleans as 0 and 1'),
+    ],
+)
+def test_the_first_bad_line_of_a_csv_is_named(tmp_path: Path, rows: str, said: str) -> None:
+    (tmp_path / "x.csv").write_text("time,channel,value\n" + rows)
+
+    assert said in refusal(tmp_path / "x.csv")
+
+
+def test_an_empty_line_before_the_first_reading_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(f"time,channel,value\n\n{NOON_NS},gas.p00.pressure,1\n")
+
+    assert sum(len(tick.readings) for tick in read_ticks(tmp_path / "x.csv", site())) == 1
 
 
 def test_a_folder_of_foreign_files_is_one_recording(tmp_path: Path) -> None:
