@@ -9,7 +9,7 @@ from alerts.alert import rfc3339
 from alerts.boards import Boards, Risen
 from config.channels import ChannelTable
 from config.snapshot import Keyed, State, restored
-from detectors.bank import Bank
+from detectors.findings import Findings
 from ingest.readings import ReadingBatch
 from ingest.row import Row
 from ingest.ticks import SECOND_NS, Tick
@@ -36,11 +36,21 @@ class Rows(Protocol):
     def restart(self) -> None: ...
 
 
+class Judges(Protocol):
+    """What judges readings and rows: a bank of detectors, or one that is listened to."""
+
+    def judge_readings(self, readings: ReadingBatch, now_ns: int) -> list[Findings]: ...
+
+    def judge_row(self, grid: int, row: Row) -> list[Findings]: ...
+
+    def restart(self, clock_good: bool = True) -> None: ...
+
+
 class Hearing:
     """Window, detectors and boards of some channels that need nobody else to be judged."""
 
     def __init__(
-        self, channels: ChannelTable, bank: Bank, window: Rows, boards: Boards, warmup_s: float
+        self, channels: ChannelTable, bank: Judges, window: Rows, boards: Boards, warmup_s: float
     ) -> None:
         self.bank = bank
         self.window = window

@@ -1,6 +1,7 @@
 """Watch: the whole judgement, from a tick to its alert changes. Knows no clock, thread, socket or disk."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -138,3 +139,25 @@ def build_watch(
     bank = Bank(channels, [(grid.period_s, grid.channels) for grid in window.grids], watchings, zone)
     lifecycle = Lifecycle(channels, links, points=bank.points, planned=planned, timezone=zone)
     return Watch(channels, bank, window, lifecycle, warmup_s)
+
+
+@dataclass(frozen=True)
+class Site:
+    """What `build_watch` needs, in one hand: to be replayed again, or by several."""
+
+    channels: ChannelTable
+    links: Sequence[Any] = ()
+    planned: Sequence[Any] = ()
+    watchings: Sequence[Any] = ()
+    timezone: str = "Asia/Shanghai"
+    warmup_s: float = 3 * 86400.0
+
+    def watch(self) -> Watch:
+        return build_watch(
+            self.channels,
+            links=self.links,
+            planned=self.planned,
+            watchings=self.watchings,
+            timezone=self.timezone,
+            warmup_s=self.warmup_s,
+        )

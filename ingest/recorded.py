@@ -5,52 +5,27 @@ million readings through a temporary file. The rules for duplicates, late and ea
 inbox's own; what our archive wrote has been through them already and is not judged twice.
 """
 
-import json
-import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from config.channels import ChannelTable
-from config.errors import InputError
 from ingest.inbox import Inbox, timely
-from ingest.influxql import is_address, spool_influx
 from ingest.parquet import write_readings
-from ingest.pieces import AT_ONCE, Intake, Kept, Piece, Spool, open_parquet, spool_csv
+from ingest.pieces import AT_ONCE, Intake, Kept, Piece, Spool
 from ingest.readings import ReadingBatch
-from ingest.shelf import FACTS, leftovers
-from ingest.ticks import SECOND_NS, Command, Epoch, Tick, tick_of
+from ingest.survey import Fact, Part, at_one_moment, parts_of, warn_of_strangers
+from ingest.ticks import SECOND_NS, Tick, tick_of
 
-__all__ = ["Extent", "extent_of", "read_facts", "read_ticks", "write_readings"]
-
-log = logging.getLogger(__name__)
+__all__ = ["read_ticks", "write_readings"]
 
 ADMITTED_AT_ONCE = 32_768  # readings, as far as the channels' periods tell: a group is a span of time
 LONGEST_SPAN_S = 4096
 
 Progress = Callable[[float], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Fact:
-    """A command or an epoch; `tick` is the journal's id of its tick, 0 where the file does not say."""
-
-    tick: int
-    tick_ns: int
-    command: Command | None
-    epoch: Epoch | None
-
-
-@dataclass
-class _Part:
-    """Pieces that belong together, and the facts to be merged among their ticks."""
-
-    pieces: Sequence[Piece]
-    facts: Sequence[_Fact]
-    admitted: bool
 
 
 def read_ticks(
@@ -73,63 +48,13 @@ def read_ticks(
     intake = Intake(channels, keep)
     spool = Spool()
     try:
-        if is_address(str(path)):
-            known = _read_facts(facts) if facts else []
-            parts = [_Part(spool_influx(str(path), intake, spool, start_ns, end_ns), known, admitted=False)]
-        else:
-            parts = list(_parts(Path(path), intake, facts, spool))
+        parts = parts_of(path, intake, spool, facts=facts, start_ns=start_ns, end_ns=end_ns)
         reader = _Reader(channels, start_ns, end_ns, progress, spool, parts)
         yield from reader.ticks()
     finally:
         spool.close()
         intake.close()
-    if intake.unknown:
-        log.warning("%s: %d readings of channels that are not listed were left out", path, intake.unknown)
-
-
-@dataclass(frozen=True)
-class Extent:
-    """From when to when a recording goes, by arrival, and what its facts say."""
-
-    first_ns: int
-    last_ns: int
-    epochs: tuple[int, ...]
-    commands: tuple[int, ...]
-    readings: int
-    admitted: bool  # our archive wrote it: duplicates and conflicts have been told apart
-
-
-def extent_of(path: Path, channels: ChannelTable, *, facts: Path | None = None) -> Extent | None:
-    """What the footers of Parquet files tell; None where there is no reading. InputError as `read_ticks`."""
-    intake, spool = Intake(channels), Spool()
-    try:
-        parts = list(_parts(path, intake, facts, spool))
-    finally:
-        spool.close()
-        intake.close()
-    pieces = [piece for part in parts for piece in part.pieces]
-    if not pieces:
-        return None
-    return Extent(
-        min(piece.first_ns for piece in pieces),
-        max(piece.last_ns for piece in pieces),
-        tuple(fact.tick_ns for part in parts for fact in part.facts if fact.epoch is not None),
-        tuple(fact.tick_ns for part in parts for fact in part.facts if fact.command is not None),
-        sum(piece.rows for piece in pieces),
-        all(part.admitted for part in parts),
-    )
-
-
-def read_facts(path: Path, *, facts: Path | None = None) -> Iterator[Tick]:
-    """The ticks that hold a command or an epoch, without readings, in the order of `read_ticks`."""
-    known = facts or (path / FACTS if path.is_dir() and (path / FACTS).exists() else None)
-    listed = _read_facts(known) if known else []
-    if not all(fact.tick for fact in listed):
-        listed = sorted(listed, key=lambda fact: fact.tick_ns)
-    place = 0
-    while place < len(listed):
-        place, alone = _at_one_moment(listed, place)
-        yield alone
+    warn_of_strangers(path, intake)
 
 
 class _Reader:
@@ -142,7 +67,7 @@ class _Reader:
         end_ns: int | None,
         progress: Progress | None,
         spool: Spool,
-        parts: Sequence[_Part],
+        parts: Sequence[Part],
     ) -> None:
         self.channels = channels
         self.start_ns = -(1 << 63) if start_ns is None else start_ns
@@ -161,7 +86,7 @@ class _Reader:
             yield from self._with_facts(_cut(batches), part.facts)
         self.progress(1.0)
 
-    def _in_order(self, part: _Part) -> Iterator[ReadingBatch]:
+    def _in_order(self, part: Part) -> Iterator[ReadingBatch]:
         """Batches sorted by tick, channel and time; one begins where the last ended, or in its last tick."""
         for section in _sections(part.pieces):
             if not self._overlaps(section):
@@ -187,7 +112,7 @@ class _Reader:
         first, last = np.searchsorted(batch.arrival_ns, (self.start_ns, self.end_ns))
         return batch.where(np.arange(first, last))
 
-    def _judged(self, batches: Iterable[ReadingBatch], part: _Part) -> Iterator[ReadingBatch]:
+    def _judged(self, batches: Iterable[ReadingBatch], part: Part) -> Iterator[ReadingBatch]:
         """Through the inbox's two steps."""
         epochs = [fact for fact in part.facts if fact.epoch is not None]
         moments = np.array([fact.tick_ns for fact in epochs], dtype=np.int64)
@@ -210,21 +135,21 @@ class _Reader:
             parts = [self.inbox.admit(_slice(batch, *span)).readings for span in zip(starts, ends)]
             yield ReadingBatch.joined(parts)
 
-    def _with_facts(self, ticks: Iterable[Tick], facts: Sequence[_Fact]) -> Iterator[Tick]:
+    def _with_facts(self, ticks: Iterable[Tick], facts: Sequence[Fact]) -> Iterator[Tick]:
         """The ticks of readings and those of commands and epochs, one stream."""
         waiting = [fact for fact in facts if self.start_ns <= fact.tick_ns < self.end_ns]
         place = 0
         for tick in ticks:
             while place < len(waiting) and waiting[place].tick_ns < tick.now_ns:
-                place, alone = _at_one_moment(waiting, place)
+                place, alone = at_one_moment(waiting, place)
                 yield alone
             if place < len(waiting) and waiting[place].tick_ns == tick.now_ns:
-                place, alone = _at_one_moment(waiting, place)
+                place, alone = at_one_moment(waiting, place)
                 yield replace(tick, commands=alone.commands, epoch=alone.epoch)
             else:
                 yield tick
         while place < len(waiting):
-            place, alone = _at_one_moment(waiting, place)
+            place, alone = at_one_moment(waiting, place)
             yield alone
 
 
@@ -344,76 +269,3 @@ def _sliced(
         for start, end in zip(starts, [*starts[1:], len(batch)]):
             laid[int(number[start])].append(spool.keep(_slice(batch, start, end)))
     yield from (pieces for pieces in laid if pieces)
-
-
-def _parts(path: Path, intake: Intake, facts: Path | None, spool: Spool) -> Iterator[_Part]:
-    """What is to be read, in order, each with the facts that fall into it."""
-    if path.is_dir():
-        files = sorted(set(path.glob("*.parquet")) - set(leftovers(path)))
-        if not files:
-            raise InputError(
-                f"{path}: no .parquet file in this folder; name a recording or an archive folder"
-            )
-        beside = path / FACTS
-        known = _read_facts(facts or beside) if facts or beside.exists() else []
-    elif path.is_file():
-        files, known = [path], _read_facts(facts) if facts else []
-        if not _is_parquet(path):
-            yield _Part(spool_csv(path, intake, spool), known, admitted=False)
-            return
-    else:
-        raise InputError(f"{path}: no such file or folder; name a recording or an archive folder")
-    opened = [open_parquet(file, intake) for file in files]
-    foreign = [piece for file in opened if file.ticks is None for piece in file.pieces]
-    if foreign or not all(fact.tick for fact in known):
-        pieces = [piece for file in opened for piece in file.pieces]
-        admitted = not foreign
-        yield _Part(pieces, sorted(known, key=lambda fact: fact.tick_ns), admitted)
-        return
-    done = 0
-    for file in sorted(opened, key=lambda file: file.ticks or (0, 0)):
-        first, last = file.ticks or (0, 0)
-        yield _Part([], [fact for fact in known if done < fact.tick < first], admitted=True)
-        yield _Part(file.pieces, [fact for fact in known if first <= fact.tick <= last], admitted=True)
-        done = last
-    yield _Part([], [fact for fact in known if fact.tick > done], admitted=True)
-
-
-def _is_parquet(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(4) == b"PAR1" or path.suffix == ".parquet"
-
-
-def _read_facts(path: Path) -> list[_Fact]:
-    """Commands and epochs; InputError names the line."""
-    facts = []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
-    for number, line in enumerate(lines, 1):
-        try:
-            fact = json.loads(line)
-            body = fact["body"]
-            command = Command(**body) if fact["kind"] == "command" else None
-            epoch = Epoch(**body) if fact["kind"] == "epoch" else None
-            facts.append(_Fact(int(fact.get("tick", 0)), int(fact["tick_ns"]), command, epoch))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(
-                f"{path}:{number}: not a fact: {error}; it needs tick_ns, kind and body"
-            ) from error
-    return facts
-
-
-def _at_one_moment(facts: Sequence[_Fact], place: int) -> tuple[int, Tick]:
-    """The facts of one tick as a tick without readings, and where the next ones begin."""
-    now_ns = facts[place].tick_ns
-    commands: list[Command] = []
-    epoch: Epoch | None = None
-    while place < len(facts) and facts[place].tick_ns == now_ns:
-        fact = facts[place]
-        epoch = fact.epoch or epoch
-        if fact.command is not None:
-            commands.append(fact.command)
-        place += 1
-    return place, Tick(now_ns, ReadingBatch.empty(), tuple(commands), epoch)

@@ -485,8 +485,8 @@ def test_a_recording_that_cannot_be_used_is_named_and_nothing_is_left_half_writt
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        (("--from", "yesterday"), "--from yesterday: not a time"),
-        (("--to", "2026-01-05T02:00:00"), "needs its zone"),
+        (("--from", "yesterday"), '--from: "yesterday" is not a time'),
+        (("--to", "2026-01-05T02:00:00"), "has no zone"),
         (("--warmup", "three days"), "--warmup three days"),
         (("--channel", "oil.*"), "no channel of the list fits"),
         (("--facts", "nowhere.jsonl"), "nowhere.jsonl"),
@@ -494,6 +494,11 @@ def test_a_recording_that_cannot_be_used_is_named_and_nothing_is_left_half_writt
         (("--settings", "nowhere.toml"), "nowhere.toml"),
         (("--links", "nowhere.csv"), "nowhere.csv"),
         (("--alerts", "no/such/folder/alerts.jsonl"), "does not exist"),
+        (("--jobs", "0"), "--jobs 0: at least 1"),
+        (("--engine", "spark://somewhere:1"), "write dask://host:port"),
+        (("--engine", "dask://nowhere"), "write dask://host:port"),
+        (("--html", "page.html"), "--compare"),
+        (("--compare", "nowhere.toml"), "nowhere.toml"),
     ],
 )
 def test_a_wrong_option_is_named(

@@ -8,6 +8,7 @@ from typing import Any
 
 from config.errors import InputError
 from gateway.parts.part import Job, Said, work
+from gateway.replaying import WorkerLost
 
 CONNECT_S = 10.0
 RETRIES = 3
@@ -43,21 +44,29 @@ class Dask:
     def start(self, jobs: Sequence[Job]) -> list[Iterator[Said]]:
         if not self.workers:
             raise InputError("--engine: the scheduler has no workers; start some with: dask worker ADDRESS")
-        self._futures = [
-            self._client.submit(
-                done, job, pure=False, retries=RETRIES, key=f"watchline-part-{id(self)}-{number}"
-            )
-            for number, job in enumerate(jobs)
-        ]
+        self._futures = [self._client.submit(done, job, pure=False, retries=RETRIES) for job in jobs]
         return [self._news(future) for future in self._futures]
 
     def stop(self) -> None:
-        if self._futures:
-            self._client.cancel(self._futures)
+        """Give up what is still under way; it may be asked to start again."""
+        self._client.cancel(self._futures)
+        self._futures = []
+
+    def close(self) -> None:
         self._client.close()
 
     def _news(self, future: Any) -> Iterator[Said]:
-        yield from future.result()
+        try:
+            said = future.result()
+        except ModuleNotFoundError as error:
+            raise WorkerLost(
+                f"a Dask worker has no module {error.name}; install the same watchline there"
+            ) from error
+        except Exception as error:
+            if type(error).__module__.startswith("distributed"):
+                raise WorkerLost(f"Dask gave a part up: {error}") from error
+            raise
+        yield from said
 
 
 def done(job: Job) -> list[Said]:

@@ -9,12 +9,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from gateway.parts.part import Job, Said, work
+from gateway.replaying import WorkerLost
 
 LIVES = 3  # that a part gets before we give up
-
-
-class WorkerLost(Exception):
-    """A part's worker died again and again."""
 
 
 class Local:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from config.channels import Channel, ChannelTable
 from gateway.watch import with_deadlines
 from ingest.readings import BAD, UNUSUAL, ReadingBatch
-from ingest.recorded import Extent, extent_of, read_ticks
+from ingest.recorded import read_ticks
+from ingest.survey import Extent, extent_of
 from ingest.ticks import SECOND_NS, Tick
 from ingest.window import AHEAD_S, LONGEST_S, SETTLING_S, SHORTEST_S, Window
 

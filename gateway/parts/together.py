@@ -1,20 +1,18 @@
 """Together: a replay by several workers that says, to the byte, what a single process would say."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from alerts.alert import AlertChange
-from config.channels import ChannelTable
 from gateway.parts.fold import Fold
 from gateway.parts.part import Closing, Job, Moment, News, Opening, Said
 from gateway.parts.rota import Keep, Rota, Source, Unsure, quick_rota, whole_rota
 from gateway.parts.split import split
-from gateway.watch import with_deadlines
-from ingest.recorded import read_facts
+from gateway.watch import Site, with_deadlines
+from ingest.survey import read_facts
 from ingest.ticks import Tick
 
 Changed = Callable[[Tick, list[AlertChange]], None]
@@ -28,18 +26,6 @@ class Engine(Protocol):
     def start(self, jobs: Sequence[Job]) -> list[Iterator[Said]]: ...
 
     def stop(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class Site:
-    """What is judged, and how."""
-
-    channels: ChannelTable
-    links: Sequence[Any]
-    planned: Sequence[Any]
-    watchings: Sequence[Any]
-    timezone: str
-    warmup_s: float
 
 
 def replay_together(

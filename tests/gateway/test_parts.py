@@ -18,8 +18,8 @@ from gateway.parts.local import Local
 from gateway.parts.part import Job, Said, work
 from gateway.parts.rota import Source, Unsure, quick_rota, whole_rota
 from gateway.parts.split import split
-from gateway.parts.together import Engine, Site, replay_together
-from gateway.watch import build_watch, keep_watch, with_deadlines
+from gateway.parts.together import Engine, replay_together
+from gateway.watch import Site, keep_watch, with_deadlines
 from ingest.readings import ReadingBatch
 from ingest.recorded import read_ticks
 from tests.gateway.city import START_NS, City, city
@@ -44,7 +44,7 @@ def source_of(folder: Path, **span: Any) -> Source:
 
 def alone(town: City, source: Source) -> list[str]:
     """What one process says, a line a change."""
-    watch = build_watch(town.channels, links=town.links, warmup_s=WARMUP_S)
+    watch = Site(town.channels, town.links, warmup_s=WARMUP_S).watch()
     told: list[str] = []
     ticks = read_ticks(
         source.path, town.channels, facts=source.facts, start_ns=source.start_ns, end_ns=source.end_ns
@@ -64,7 +64,7 @@ def together(
         told.append(mine)
         return lambda _, more: mine.extend(lines(more))
 
-    site = Site(town.channels, town.links, (), (), "Asia/Shanghai", WARMUP_S)
+    site = Site(town.channels, town.links, warmup_s=WARMUP_S)
     replay_together(source, site, None, engine, workers, fresh, lambda readings, now_ns: None)
     return told[-1], len(told)
 
