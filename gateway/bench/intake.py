@@ -22,6 +22,7 @@ from ingest.wallclock import WallClock
 
 FLOATS = 62  # of 32 bit: what one read of 125 registers holds
 TOPIC = "watchline/v1/bench/{}/readings"
+DEVICES = 20
 WAIT_S = 60.0
 
 
@@ -126,17 +127,24 @@ def _appended(path: Path, blobs: list[bytes]) -> None:
 
 def messages_of(count: int, values: int) -> tuple[ChannelTable, list[Message]]:
     """So many messages of so many values each, and the channels that they feed; twenty devices take turns."""
-    devices = 20
-    points = [f"v{number}" for number in range(values)]
-    table = ChannelTable(
+    return senders(values), list(messages(count, values))
+
+
+def senders(values: int) -> ChannelTable:
+    """The channels of `messages`."""
+    return ChannelTable(
         [
-            Channel(f"d{device}.{point}", "gas", f"d{device}", "pressure", "kPa", 1.0)
-            for device in range(devices)
-            for point in points
+            Channel(f"d{device}.v{point}", "gas", f"d{device}", "pressure", "kPa", 1.0)
+            for device in range(DEVICES)
+            for point in range(values)
         ]
     )
-    messages = []
+
+
+def messages(count: int, values: int) -> Iterator[Message]:
+    """One after another, each at a time of its own."""
+    points = [f"v{number}" for number in range(values)]
+    topics = [TOPIC.format(f"d{device}") for device in range(DEVICES)]
     for number in range(count):
         entry = {"t": 1_767_542_400_000 + number, "v": dict.fromkeys(points, 300.0 + number % 100 / 10)}
-        messages.append(Message(TOPIC.format(f"d{number % devices}"), msgspec.json.encode(entry)))
-    return table, messages
+        yield Message(topics[number % DEVICES], msgspec.json.encode(entry))

@@ -14,11 +14,16 @@ if TYPE_CHECKING:
 HELP = "measure what this machine can carry"
 EXAMPLE = "watchline bench --only replay"
 STAGES = ("modbus", "payload", "mqtt", "journal", "tick", "replay", "alerts", "lines", "archive", "start")
+BY_NAME_ALONE = ("flood",)  # a minute at full load
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--only", action="append", choices=STAGES, default=[], help="this stage alone (repeatable)"
+        "--only",
+        action="append",
+        choices=STAGES + BY_NAME_ALONE,
+        default=[],
+        help="this stage alone (repeatable); flood, a minute at 20,000 messages/s, runs by its name only",
     )
     parser.add_argument("--quick", action="store_true", help="a few seconds; figures are rough")
     parser.add_argument("--json", action="store_true", help="machine-readable")
@@ -76,10 +81,10 @@ def _stage(name: str) -> Callable[["Effort"], Iterator["Figure"]]:
         from gateway.bench import stores
 
         return {"lines": stores.lines, "archive": stores.archive}[name]
-    if name == "mqtt":
-        from gateway.bench.broker import mqtt
+    if name in ("mqtt", "flood"):
+        from gateway.bench import broker
 
-        return mqtt
+        return {"mqtt": broker.mqtt, "flood": broker.flood}[name]
     from gateway.bench.start import start
 
     return start
