@@ -24,6 +24,7 @@ from ingest.columns import decode, encode
 
 HEADER = struct.Struct("<IIQ")  # length, CRC-32, arrival
 SIZES = (20, 100, 500, 2_000)
+GROUPS = 300
 TABLE = "CREATE TABLE arrivals (id INTEGER PRIMARY KEY, second_ns INTEGER, readings INTEGER, columns BLOB)"
 
 
@@ -136,7 +137,7 @@ def main() -> None:
     head = ("a group of", "", "CPU us", "ratio", "wall us", "written B", "ratio", "file B", "read us")
     print("{:>10}  {:26} {:>8} {:>6} {:>8} {:>10} {:>6} {:>8} {:>8}".format(*head))
     for size in SIZES:
-        groups = blobs(size, 1_500)
+        groups = blobs(size, GROUPS)
         costs: dict[str, list[Cost]] = {name: [] for name in ways}
         for _ in range(3):
             for name, write in ways.items():
