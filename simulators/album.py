@@ -1,6 +1,5 @@
 """Album: the catalogue as a page: what each scenario is, how it is set, and a plot of a run."""
 
-import json
 import tempfile
 from collections.abc import Callable
 from fnmatch import fnmatch
@@ -9,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulators.entries import entries
-from simulators.play import DAY_NS, UTC_PLUS_8_NS, Entry, Play
+from simulators.play import DAY_NS, OWN_SEED, UTC_PLUS_8_NS, Entry, Play
 from simulators.record import FIRST_MOMENT
-from simulators.scenarios import SECOND_NS, nanoseconds
+from simulators.scenarios import SECOND_NS, Event, nanoseconds
+from simulators.travel import Travel
 
 MOMENTS = 1500  # a plot's points, of each channel
 PANELS = 4
@@ -32,7 +33,8 @@ nav {{ columns: 3 14rem; font-size: .9rem }} nav a {{ display: block }}
 </style></head><body>
 <h1>Catalogue of simulated scenarios</h1>
 <p>Each is played with seed {seed}. Red: an incident; green: a harmless thing; orange: a sensor at fault.
-Times are those of China; with another seed place, size, time and noise vary.</p>
+Days begin at midnight in China; times in tables are UTC. Gaps are readings that never came. With another
+seed place, size, time and noise vary.</p>
 <nav>{contents}</nav>
 {scenarios}
 </body></html>
@@ -62,42 +64,73 @@ def write_album(folder: Path, seed: int, say: Callable[[str], object]) -> None:
 
 
 def _draw(play: Play, path: Path) -> None:
-    """The channels that show it best, over the whole run, with what happens marked."""
+    """The channels that show it best, over the whole run, as their readings arrive, and what happens."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    request, world = play.request, play.world
-    numbers = [
-        number
-        for pattern in play.entry.shown
-        for number, channel in enumerate(world.channels.ids)
-        if fnmatch(channel, pattern)
-    ][:PANELS]
-    period_ns = max(round(float(world.channels.period_s[numbers].min())), 1) * SECOND_NS
-    span_ns = request.end_ns - request.start_ns
-    step_ns = max(period_ns, -(-span_ns // MOMENTS // period_ns) * period_ns)
-    moments = np.arange(request.start_ns, request.end_ns, step_ns, dtype=np.int64)
-    around = [np.arange(e.start_ns - period_ns, e.start_ns + 20 * period_ns, period_ns) for e in play.events]
-    moments = np.unique(np.concatenate([moments, *around]))
-    moments = moments[(moments >= request.start_ns) & (moments < request.end_ns)]
+    world, truth = play.world, play.world.truth()
+    events = sorted(play.events, key=lambda event: event.start_ns)
+    numbers = _shown(play, truth)
+    moments = _moments(play, round(float(world.channels.period_s[numbers].min())) * SECOND_NS)
     shown = world.values(moments, numbers)
-    midnight = (request.start_ns + UTC_PLUS_8_NS) // DAY_NS * DAY_NS - UTC_PLUS_8_NS
-    days = (moments - midnight) / DAY_NS
-    figure = Figure(figsize=(10, 1.7 * len(numbers) + 0.5), layout="constrained")
+    late = _waiting(play, events)
+    midnight = (play.request.start_ns + UTC_PLUS_8_NS) // DAY_NS * DAY_NS - UTC_PLUS_8_NS
+    count = len(numbers) + len(late)
+    figure = Figure(figsize=(10, 1.7 * count + 0.5), layout="constrained")
     FigureCanvasAgg(figure)
-    panels: list[Any] = np.atleast_1d(figure.subplots(len(numbers), 1, sharex=True)).tolist()
+    panels: list[Any] = np.atleast_1d(figure.subplots(count, 1, sharex=True)).tolist()
+    travel = Travel(world.channels, world.seed, world.events)
     for panel, number, values in zip(panels, numbers, shown.T):
-        panel.plot(days, values, linewidth=0.8, color="#1f4e79")
-        unit = world.channels.unit[number]
-        panel.set_title(f"{world.channels.ids[number]}  [{unit}]", fontsize=8, loc="left")
+        came = travel.arrivals(world.channels.place[number], moments)
+        arrived = np.full(len(moments), np.nan)
+        arrived[came.row] = values[came.row]
+        stamps = moments.copy()
+        stamps[came.row] = came.stamp_ns
+        panel.plot((stamps - midnight) / DAY_NS, arrived, linewidth=0.8, color="#1f4e79")
+        panel.set_title(
+            f"{world.channels.ids[number]}, {world.channels.unit[number]}", fontsize=8, loc="left"
+        )
+    for panel, place in zip(panels[len(numbers) :], late):
+        came = travel.arrivals(place, moments)
+        delay_min = (came.arrival_ns - moments[came.row]) / (60 * SECOND_NS)
+        panel.plot((moments[came.row] - midnight) / DAY_NS, delay_min, ".", markersize=2, color="#1f4e79")
+        panel.set_title(f"{place}: minutes until a reading arrives", fontsize=8, loc="left")
+    for panel, channel in zip(panels, [*(world.channels.ids[n] for n in numbers), *late]):
         panel.tick_params(labelsize=7)
         panel.grid(alpha=0.25)
-        for event, row in zip(sorted(play.events, key=lambda e: e.start_ns), world.truth()):
+        for event, row in zip(events, truth):
             left, right = (event.start_ns - midnight) / DAY_NS, (event.end_ns - midnight) / DAY_NS
-            colour = COLOURS.get(row["class"], "#888888")
-            panel.axvspan(left, max(right, left + 0.004 * span_ns / DAY_NS), color=colour, alpha=0.18)
+            right = max(right, left + 0.004 * (moments[-1] - moments[0]) / DAY_NS)
+            strong = channel in row["channels"] or channel in late
+            panel.axvspan(left, right, color=COLOURS[row["class"]], alpha=0.2 if strong else 0.05)
     panels[-1].set_xlabel("days", fontsize=8)
     figure.savefig(path, dpi=90)
+
+
+def _shown(play: Play, truth: list[dict[str, Any]]) -> list[int]:
+    """Numbers of the channels of a plot: what the entry names, and the first that each event moves."""
+    known = play.world.channels
+    named = [id for pattern in play.entry.shown for id in known.ids if fnmatch(id, pattern)]
+    moved = [row["channels"][0] for row in truth if row["channels"]]
+    first = named if play.request.seed == OWN_SEED and named else [*moved, *named]
+    return [known.number[id] for id in dict.fromkeys(first)][:PANELS]
+
+
+def _moments(play: Play, period_ns: int) -> NDArray[np.int64]:
+    """Enough moments to see the whole run, and every reading at an event's beginning."""
+    start_ns, end_ns = play.request.start_ns, play.request.end_ns
+    step_ns = max(period_ns, -(-(end_ns - start_ns) // MOMENTS // period_ns) * period_ns)
+    around = [np.arange(e.start_ns - period_ns, e.start_ns + 20 * period_ns, period_ns) for e in play.events]
+    moments = np.unique(np.concatenate([np.arange(start_ns, end_ns, step_ns, dtype=np.int64), *around]))
+    return moments[(moments >= start_ns) & (moments < end_ns)]
+
+
+def _waiting(play: Play, events: list[Event]) -> list[str]:
+    """Places whose readings come late for a while."""
+    if len(events) > PANELS:
+        return []
+    late = ("sensor_fault:backlog", "sensor_fault:out_of_order")
+    return [event.place for event in events if event.kind in late]
 
 
 def _section(entry: Entry, play: Play, plot: str) -> str:
@@ -112,7 +145,7 @@ def _section(entry: Entry, play: Play, plot: str) -> str:
         f"<td>{row['start']}</td><td>{row['end']}</td><td>{len(row['channels'])} channels</td></tr>"
         for row in play.world.truth()
     )
-    told = json.dumps([f"{each.kind} at {each.place}" for each in play.planned], ensure_ascii=False)
+    told = ", ".join(f"{each.kind} at {each.place}" for each in play.planned) or "nothing"
     return f"""<section id="{escape(entry.name)}">
 <h2>{escape(entry.name)}</h2>
 <p>{escape(entry.title)}. <span class="quiet">{escape(entry.engine)}; {len(play.world.channels)} channels,

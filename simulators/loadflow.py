@@ -42,11 +42,11 @@ class LoadFlow(Power):
         super().__init__(channels, network, seed)
         self.grid = grid
         self.places = tuple(network.order)
-        self._loaded = tuple(
+        self._loaded = frozenset(
             n for n, c in enumerate(channels.channels)
             if c.quantity == "transformer_load" and c.place in grid.trafo
         )  # fmt: skip
-        self.covers: Collection[int] = (*self.covers, *self._loaded)
+        self.covers: Collection[int] = (*self.covers, *sorted(self._loaded))
         self._mean_mw = grid.net.load["p_mw"].to_numpy(copy=True)
         self._mean_mvar = grid.net.load["q_mvar"].to_numpy(copy=True)
         self._mood = np.arange(len(self._mean_mw)) % MOODS
@@ -61,7 +61,7 @@ class LoadFlow(Power):
     def values(
         self, time_s: FloatArray, events: Sequence[Event], wanted: Collection[int]
     ) -> dict[int, FloatArray]:
-        answer = super().values(time_s, events, [n for n in wanted if n not in self._loaded])
+        answer = super().values(time_s, events, frozenset(wanted) - self._loaded)
         for n in self._loaded:
             if n in wanted:
                 answer[n] = self._at(time_s, events)[self.channels[n].place][2]
@@ -104,9 +104,9 @@ class LoadFlow(Power):
         """One power flow, each load at a share of its mean."""
         import pandapower
 
-        net, table = self.grid.net, {"feeder_outage": "line", "transformer_outage": "trafo"}
+        net = self.grid.net
         net.load["p_mw"], net.load["q_mvar"] = self._mean_mw * share, self._mean_mvar * share
-        stopped = [(table[e.kind], self._element(e)) for e in out]
+        stopped = [self._element(event) for event in out]
         for kind, element in stopped:
             net[kind].loc[element, "in_service"] = False
         quick = self._warm and not stopped
@@ -135,12 +135,9 @@ class LoadFlow(Power):
             ]
         )
 
-    def _element(self, event: Event) -> int:
-        """The line or transformer that is out."""
-        if event.kind == "transformer_outage":
-            path = [place for place in self.network.above(event.place) if place in self.grid.trafo]
-            return self._trafo_index(path[0] if path else self.network.root(event.place))
-        return self.grid.line[event.place]
-
-    def _trafo_index(self, place: str) -> int:
-        return int(self.grid.net.trafo.index[self.grid.trafo[place]])
+    def _element(self, event: Event) -> tuple[str, int]:
+        """What is out: the line that feeds a place, or the transformer above it."""
+        if event.kind == "feeder_outage" and event.place in self.grid.line:
+            return "line", self.grid.line[event.place]
+        above = [place for place in self.network.above(event.place) if place in self.grid.trafo]
+        return "trafo", int(self.grid.net.trafo.index[self.grid.trafo[above[0]]])

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+KEPT = 1 << 18  # keys kept at hand: a few for each channel of a large district
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=KEPT)
 def stream(seed: int, *names: str) -> np.uint64:
     """The key of a stream of chance; streams with different names have nothing in common."""
     text = "/".join((str(seed), *names)).encode()
@@ -81,13 +82,13 @@ def _smooth(key: np.uint64, time_s: FloatArray, scale_s: float) -> FloatArray:
     return np.asarray(before * np.cos(turn) + after * np.sin(turn))
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=KEPT)
 def _shift(key: np.uint64) -> float:
     """Where between two whole steps the knots of a stream lie."""
     return float(uniform(key, 0))
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=KEPT)
 def _pair(key: np.uint64, first: int) -> FloatArray:
     """Numbers of a knot and the next: a live world asks for the same ones second after second."""
     return normal(key, np.arange(first, first + 2))

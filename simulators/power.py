@@ -58,6 +58,12 @@ class Power:
             return {}
         through = self._through(time_s, events)
         dropped = self._dropped(through, time_s, events)
+        joints = {
+            self.channels[n].place
+            for n in self.covers
+            if n in wanted and self.channels[n].quantity == "joint_temperature"
+        }
+        warmed = self._lagged_squares(sorted(joints), time_s, events)
         answer = {}
         for n in self.covers:
             if n not in wanted:
@@ -74,7 +80,7 @@ class Power:
             elif quantity == "frequency":
                 answer[n] = 50.0 + 0.012 * wander(stream(self.seed, "frequency"), time_s, 300.0)
             else:
-                answer[n] = self._joint(place, time_s, events)
+                answer[n] = self._joint(place, warmed[place], time_s, events)
         return answer
 
     def _through(self, time_s: FloatArray, events: Sequence[Event]) -> dict[str, FloatArray]:
@@ -131,12 +137,14 @@ class Power:
         """How much more or less than its share one phase carries."""
         return 1.0 + 0.12 * (float(uniform(stream(self.seed, "phase", self.channels[number].id), 0)) - 0.5)
 
-    def _joint(self, place: str, time_s: FloatArray, events: Sequence[Event]) -> FloatArray:
-        """Surface temperature of the joint: soil, and the square of the current through a slow lag."""
+    def _joint(
+        self, place: str, warmed: FloatArray, time_s: FloatArray, events: Sequence[Event]
+    ) -> FloatArray:
+        """Surface temperature of the joint: soil, and what the square of the current has warmed."""
         soil = (
             SOIL_CEL + SOIL_SWING * season(time_s) + 0.4 * wander(stream(self.seed, "soil"), time_s, 86400.0)
         )
-        warm = JOINT_K * self._lagged_square(place, time_s, events)
+        warm = JOINT_K * warmed
         for event in events:
             if event.kind == "joint_overheat" and event.place == place:
                 grown = np.clip((time_s - event.start_s) / (0.6 * (event.end_s - event.start_s)), 0.0, 1.0)
@@ -144,19 +152,25 @@ class Power:
                 warm = warm * (1.0 + event.size * grown * (1.0 - mended))
         return soil + warm
 
-    def _lagged_square(self, place: str, time_s: FloatArray, events: Sequence[Event]) -> FloatArray:
+    def _lagged_squares(
+        self, places: Collection[str], time_s: FloatArray, events: Sequence[Event]
+    ) -> dict[str, FloatArray]:
         """(I / its mean)^2 behind a first-order lag, from knots at fixed moments: the same whoever asks."""
-        if not time_s.size:
-            return np.zeros(0)
+        if not time_s.size or not places:
+            return dict.fromkeys(places, np.zeros(time_s.size))
         taps = int(6 * JOINT_LAG_S / _KNOT_S)
         time_s = time_s - _KNOT_S  # between two knots of the past: a joint knows no load to come
         first = int(np.floor(time_s[0] / _KNOT_S))
         last = int(np.floor(time_s[-1] / _KNOT_S)) + 1
         knots_s: FloatArray = np.arange(first - taps, last + 1, dtype=np.float64) * _KNOT_S
-        load = (self._through(knots_s, events)[place] / self.mean_through[place]) ** 2
+        through = self._through(knots_s, events)
         weights = np.exp(-np.arange(taps + 1) * _KNOT_S / JOINT_LAG_S)
         weights /= weights.sum()
-        lagged = np.zeros(last - first + 1)
-        for tap, weight in enumerate(weights):
-            lagged += weight * load[taps - tap : taps - tap + len(lagged)]
-        return np.interp(time_s, knots_s[taps:], lagged)
+        answer = {}
+        for place in places:
+            load = (through[place] / self.mean_through[place]) ** 2
+            lagged = np.zeros(last - first + 1)
+            for tap, weight in enumerate(weights):
+                lagged += weight * load[taps - tap : taps - tap + len(lagged)]
+            answer[place] = np.interp(time_s, knots_s[taps:], lagged)
+        return answer

@@ -94,5 +94,5 @@ DISTRICT = Entry(
         "benign": _count(3.0, "harmless events, half of them announced"),
         "faults": _count(3.0, "sensors or devices at fault"),
     },
-    _stage, 4.0, ("water.block001.root.*", "gas.block001.root.pressure", "power.block001.root.current_a"),
+    _stage,
 )  # fmt: skip
