@@ -38,7 +38,7 @@ def fetched(
     lost: Counter[str],
     chosen: NDArray[np.bool_] | None = None,
 ) -> Iterator[ReadingBatch]:
-    """Readings of consecutive ticks by journal number, about `at_once` at a time, each with its tick as arrival.
+    """Readings of consecutive ticks by journal number, about `at_once` at a time, each arriving at its tick.
 
     `chosen` (channels,) says which are wanted. Those of damaged blobs are counted in `lost`.
     """

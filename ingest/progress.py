@@ -51,7 +51,7 @@ class Progress:
         return _merged(self.cursor, [*self.ahead, (after, upto)])
 
     def forgotten(self, upto: Place) -> tuple["Progress", list[tuple[Place, Place]]]:
-        """When everything up to a place is deleted: where it stands then, and (after, upto] of what is lost."""
+        """When everything up to a place is deleted: where it stands, and (after, upto] of the lost."""
         lost = [
             (gap.after, upto if gap.upto is None else min(gap.upto, upto))
             for gap in self.gaps()

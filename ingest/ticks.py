@@ -25,7 +25,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """A new reckoning of time: no silence is counted across it, no late or early rule until the clock is good.
+    """A new reckoning of time: no silence is counted across it, no late or early rule before a good clock.
 
     reason: start, stop, clock_step, settings, gap.
     watched_ns: the last moment that was watched before it, also where nothing was recorded then; 0: unknown.
@@ -53,7 +53,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A line of `facts.jsonl`: a command or an epoch with its tick; what a replay needs beside the readings."""
+    """A line of `facts.jsonl`: a command or an epoch with its tick; what a replay needs beside readings."""
 
     tick_ns: int
     kind: str  # "command" or "epoch"

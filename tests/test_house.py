@@ -18,9 +18,9 @@ HOMES = {  # a fixed package is imported only below these paths
     "paho": ("gateway/", "simulators/", "alerts/notifiers/mqtt.py"),
     "apscheduler": ("gateway/housekeeping.py",),
     "influxdb_client": ("ingest/influx.py",),
-    "sqlite3": ("ingest/", "alerts/outbox.py", "alerts/delivery.py", "alerts/centre/", "gateway/commands/"),
+    "sqlite3": ("ingest/", "alerts/outbox.py", "alerts/centre/", "gateway/bench/"),
     "scipy": ("detectors/",),
-    "pyarrow": ("ingest/", "simulators/", "gateway/commands/", "gateway/bench/"),
+    "pyarrow": ("ingest/", "simulators/", "gateway/bench/", "gateway/parts/", "gateway/machine.py"),
     "starlette": ("alerts/centre/",),
     "argon2": ("alerts/centre/",),
 }

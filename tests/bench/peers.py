@@ -1,7 +1,7 @@
 """Bench beside peers: MQTT at QoS 1 to a stored point, the bridges in turn.
 
 Run as `python -m tests.bench.peers --peers DIR`. DIR holds the peers' scripts (a_hand.py: paho, json, Point,
-WriteApi batching, as the manual shows; nodered.py: a flow that batches 5,000 points or a second). Node-RED takes
+WriteApi batching, as the manual shows; nodered.py: a flow that batches 5,000 points). Node-RED takes
 part where NODERED names the folder into which npm has installed node-red and node-red-contrib-influxdb. Each
 bridge, a process, gets the same readings of 5,000 sensors, flat out, from a broker with an unlimited queue;
 InfluxDB must hold all of them at the end. What is counted is the CPU of the bridge's processes alone, as the
