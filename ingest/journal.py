@@ -215,7 +215,8 @@ def listed(connection: sqlite3.Connection) -> Listed:
     rows = connection.execute(
         "SELECT number, id, medium, place, quantity, zone, period_s FROM channel ORDER BY number"
     ).fetchall()
-    size = rows[-1][0] + 1 if rows else 1
+    rows = [row for row in rows if 0 < row[0] < 10_000_000]  # damage may give any number, in any order
+    size = max((row[0] for row in rows), default=0) + 1
     texts = [[""] * size for _ in range(5)]
     period_s = np.ones(size)
     for number, *fields, period in rows:
