@@ -238,10 +238,16 @@ class Subscription:
                 return
             if len(self._inbox) == before and not self._buffered():
                 return
-        while self._buffered() and self._client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS:
-            pass  # what TLS has decrypted shows on no selector
+        self._client.reads_ahead = False
+        try:
+            while self._buffered() and self._client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS:
+                pass  # what was read ahead, or decrypted, shows on no selector
+        finally:
+            self._client.reads_ahead = True
 
     def _buffered(self) -> bool:
+        if self._client.buffered():
+            return True
         sock = self._client.socket()
         return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
 

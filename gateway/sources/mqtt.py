@@ -16,6 +16,7 @@ from config.errors import SettingsError
 from config.forms import FilePath
 from config.profiles import Profile, read_profile
 from config.secrets import Secret
+from gateway.ahead import ReadAhead
 from gateway.payloads import Decoder
 from gateway.sources.base import Store
 from gateway.subscription import Subscription
@@ -101,13 +102,13 @@ class Mqtt:
                 ) from error
         return context
 
-    def client(self, site: str, name: str = "", clean: bool = False) -> paho.Client:
+    def client(self, site: str, name: str = "", clean: bool = False) -> ReadAhead:
         """paho, set up to keep its session and to leave acknowledging and all waiting to us.
 
         `name` stands in for the client id; `clean` is for MQTT 3.1.1 alone: the session ends with the visit.
         """
         modern = self.version == "5"
-        client = paho.Client(
+        client = ReadAhead(
             CallbackAPIVersion.VERSION2,
             client_id=name or self.client_id or f"watchline-{site}",
             clean_session=None if modern else clean,
