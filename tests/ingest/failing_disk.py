@@ -12,6 +12,8 @@ from ingest.storage import Storage
 from ingest.wallclock import WallClock
 from tests.ingest.world import site
 
+OPENED = "the journal is open"
+
 
 def main(folder: str) -> None:
     """Reading n is value n; each waits for the one before it at most a little, the last for all."""
@@ -19,6 +21,7 @@ def main(folder: str) -> None:
     writer.RETRY_S = 0.02
     storage = Storage(Path(folder), site(4, resolution=0.0), WallClock())
     storage.open()
+    print(OPENED, file=sys.stderr, flush=True)
     storage.start()
     told = threading.Semaphore(0)
 

@@ -15,6 +15,7 @@ import pytest
 from ingest.journal import open_reader, stored_arrivals
 from ingest.readings import ReadingBatch
 from ingest.storage import StorageFailed
+from tests.ingest.failing_disk import OPENED
 from tests.ingest.world import NOON_NS, Hands, Life, balanced, living, site
 
 HOUSE = Path(__file__).resolve().parents[2]
@@ -131,34 +132,52 @@ def test_damage_met_while_running_ends_it_and_the_next_start_puts_it_right(tmp_p
     assert not (tmp_path / "journal.suspect").exists()
 
 
+def under_strace(folder: Path, *rules: str) -> subprocess.CompletedProcess[str]:
+    """A life of the failing disk; what it called is in the file `strace`."""
+    told = [
+        "-qq",
+        "-s",
+        "100",
+        "-o",
+        str(folder / "strace"),
+        *(part for rule in rules for part in ("-e", rule)),
+    ]
+    life = [sys.executable, "-m", "tests.ingest.failing_disk", str(folder / "data")]
+    return subprocess.run(
+        ["strace", "-f", *told, *life], cwd=HOUSE, capture_output=True, text=True, timeout=60
+    )
+
+
+def calls_of_an_opening(folder: Path, call: str) -> int:
+    """How often a journal that begins makes a system call until it is open."""
+    folder.mkdir()
+    assert under_strace(folder, f"trace={call},write").returncode == 0
+    before, opened, _ = (folder / "strace").read_text().partition(OPENED)
+    assert opened
+    return before.count(f" {call}(")
+
+
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace makes system calls fail")
 @pytest.mark.parametrize(
-    "fault",
+    ("call", "error", "first", "count"),
     [
-        "fdatasync:error=EIO:when=12..15",
-        "fdatasync:error=ENOSPC:when=20..23",
-        "pwrite64:error=EIO:when=150..160",
-        "pwrite64:error=ENOSPC:when=150..180",
+        ("fdatasync", "EIO", 3, 3),
+        ("fdatasync", "ENOSPC", 6, 4),
+        ("pwrite64", "EIO", 20, 10),
+        ("pwrite64", "ENOSPC", 20, 30),
     ],
 )
 def test_nothing_acknowledged_is_lost_when_syncs_or_writes_fail_for_a_while(
-    tmp_path: Path, fault: str
+    tmp_path: Path, call: str, error: str, first: int, count: int
 ) -> None:
-    """Written or not, each is acknowledged once and is there once."""
-    call = fault.partition(":")[0]
-    told = ["-qq", "-o", str(tmp_path / "strace"), "-e", f"trace={call}", "-e", f"inject={fault}"]
-    life = [sys.executable, "-m", "tests.ingest.failing_disk", str(tmp_path / "data")]
-    done = subprocess.run(
-        ["strace", "-f", *told, *life],
-        cwd=HOUSE,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    """Written at once or later, each is acknowledged once and is there once."""
+    first += calls_of_an_opening(tmp_path / "sound", call)
+    rule = f"inject={call}:error={error}:when={first}..{first + count - 1}"
+    done = under_strace(tmp_path, f"trace={call}", rule)
     assert done.returncode == 0, done.stderr
-    acknowledged = [int(line) for line in done.stdout.split()]
     assert "INJECTED" in (tmp_path / "strace").read_text()
 
+    acknowledged = [int(line) for line in done.stdout.split()]
     connection = open_reader(tmp_path / "data")
     batches = [batch for *_, batch in stored_arrivals(connection, 0, 1 << 60) if batch is not None]
     connection.close()
