@@ -4,7 +4,7 @@ import asyncio
 import logging
 import struct
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 GATHER_S = (
     0.02  # batches of this long are handed over as one: a hand-over to another thread costs more than a poll
 )
+CANCEL_AGAIN_S = 0.2
 TOLD_AT_ONCE = 3  # devices that a summary names
 
 
@@ -90,9 +91,7 @@ class Field:
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _end(tasks)
             self._hand_over()
 
     async def _keep(self, source: Source, standing: Standing) -> None:
@@ -123,6 +122,19 @@ class Field:
         waiting, self._waiting = self._waiting, {}
         for lane, batches in waiting.items():
             self.store.deliver(ReadingBatch.joined(batches), lane=lane)
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel them until all have ended.
+
+    Once is not enough: before Python 3.12 `asyncio.wait_for`, by which pymodbus waits for an answer, forgets
+    a cancellation that comes together with the answer.
+    """
+    running = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_S)
 
 
 class _Delivery:

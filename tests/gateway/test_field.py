@@ -51,6 +51,30 @@ def black_hole() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
+@dataclass
+class HardOfHearing:
+    """A source that misses the first time it is told to end, as `asyncio.wait_for` may before Python 3.12."""
+
+    told: int = 0
+
+    async def run(self, channels: ChannelTable, deliver: Deliver) -> None:
+        while True:
+            try:
+                await asyncio.sleep(3600.0)
+            except asyncio.CancelledError:
+                self.told += 1
+                if self.told > 1:
+                    raise
+
+
+def test_a_source_that_misses_that_it_should_end_is_told_again() -> None:
+    source = HardOfHearing()
+    with reading([source]):
+        time.sleep(0.05)
+
+    assert source.told == 2
+
+
 def test_a_dead_and_a_mute_device_cost_the_one_beside_them_nothing(tmp_path: Path, black_hole: int) -> None:
     with device(tmp_path) as live:
         sources = [meter("a", free_port()), meter("b", live.port), meter("c", black_hole, timeout_s=0.5)]
