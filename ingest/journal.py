@@ -191,7 +191,8 @@ def suspect(connection: sqlite3.Connection, error: BaseException) -> None:
     """Leave word that the file of this connection is damaged."""
     with contextlib.suppress(sqlite3.Error, OSError):
         file = connection.execute("PRAGMA database_list").fetchone()[2]
-        Path(file).with_name(SUSPECT).write_text(f"{error}\n")
+        if file:  # not in memory
+            Path(file).with_name(SUSPECT).write_text(f"{error}\n")
 
 
 def list_channels(connection: sqlite3.Connection, channels: ChannelTable) -> NDArray[np.int32]:
