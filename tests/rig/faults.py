@@ -32,7 +32,7 @@ INJECTED = {  # what strace makes of the n-th call; "+" also of all that follow
 FULL, NEVER_WRITABLE = "full", "read-only from the start"
 KINDS = (*INJECTED, FULL, NEVER_WRITABLE)
 AT_ONCE = 3  # lives of each kind in one story
-ROOM = 24 << 20  # bytes of the small file system
+ROOM = 112 << 20  # bytes of the small file system; below 64 MB the journal gives old readings up, as it says
 LIFE_S = (1.2, 2.8)
 WAIT_S = 30.0
 
