@@ -149,6 +149,19 @@ def test_without_metrics_nothing_listens_and_the_journal_answers(tmp_path: Path)
         assert "it runs, and is not asked: it has no [metrics] table" in said.stdout
 
 
+def test_the_ledger_needs_no_secrets(tmp_path: Path) -> None:
+    with living(tmp_path, metrics=False):
+        settings = tmp_path / "gateway.toml"
+        secret = (
+            '[influxdb]\nurl = "http://127.0.0.1:1"\nbucket = "b"\ntoken = { env = "NOT_SET_IN_A_SHELL" }\n'
+        )
+        settings.write_text(settings.read_text() + secret)
+        said = watchline("ledger", str(settings))
+
+    assert said.returncode == 0, said.stderr
+    assert "balanced" in said.stdout
+
+
 def test_clients_that_dawdle_keep_nobody_else_out_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.health._Request.timeout", 0.3)
     health = Health("127.0.0.1", 0, lambda: "", lambda: None)  # type: ignore[arg-type, return-value]
