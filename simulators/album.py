@@ -1,7 +1,7 @@
 """Album: the catalogue as a page: what each scenario is, how it is set, and a plot of a run."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from fnmatch import fnmatch
 from html import escape
 from pathlib import Path
@@ -41,12 +41,14 @@ seed place, size, time and noise vary.</p>
 """
 
 
-def write_album(folder: Path, seed: int, say: Callable[[str], object]) -> None:
-    """index.html and a plot of every scenario; the page appears when it is complete."""
+def write_album(
+    folder: Path, seed: int, say: Callable[[str], object], only: Collection[str] | None = None
+) -> None:
+    """index.html and a plot of every scenario, or of some; the page appears when it is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     plots = folder / "plots"
     plots.mkdir(exist_ok=True)
-    known = entries()
+    known = {name: entry for name, entry in entries().items() if only is None or name in only}
     sections = []
     for number, entry in enumerate(known.values(), start=1):
         say(f"{number}/{len(known)} {entry.name}")

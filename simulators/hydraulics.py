@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Scheme:
     floats: Mapping[str, tuple[str, float]]  # pump -> the tank and the level in m at which it stops
     step_s: int = 60
     inflow: Mapping[str, float] | None = None  # place -> its zone's mean inflow, m3/s; None: of all
+    zone: Mapping[str, str] = field(default_factory=dict)  # junction -> its zone, where there are several
 
 
 class Hydraulics:
@@ -49,10 +50,6 @@ class Hydraulics:
 
     EPANET is steady from step to step (no pressure wave), so that a change takes effect within one step.
     """
-
-    solves = frozenset(
-        {"burst", "slow_leak", "hydrant_test", "festival", "pump_trip", "tank_overflow", "contamination"}
-    )
 
     def __init__(
         self,
@@ -70,6 +67,7 @@ class Hydraulics:
         self.covers: Collection[int] = tuple(taps)
         self._start_s = start_ns // 10**9
         self._steps = -(-(end_ns // 10**9 - self._start_s) // scheme.step_s) + 2
+        self.solves = _solved_by(scheme, taps)
         self._clean = Plain(channels, seed, [n for n, tap in taps.items() if tap.what == "tracer"])
         self._solved: dict[tuple[Event, ...], dict[Tap, FloatArray]] = {}
 
@@ -80,18 +78,18 @@ class Hydraulics:
         if not asked:
             return {}
         here = tuple(e for e in events if e.kind in self.solves and e.place in self.scheme.at)
-        if here not in self._solved:
-            self._solved[here] = self._solve(here)
-        solved = self._solved[here]
+        calm, troubled = self._solution(()), self._solution(here)
         place = np.clip((time_s - self._start_s) / self.scheme.step_s, 0.0, self._steps - 1.0)
         step = np.floor(place).astype(np.int64)
         after = np.minimum(step + 1, self._steps - 1)
         turns = np.array([self._step_of(turn) for event in here for turn in (event.start_s, event.end_s)])
-        part = np.where(np.isin(after, turns), 0.0, place - step)  # a change is not foreseen
+        even = place - step
+        part = np.where(np.isin(after, turns), 0.0, even)  # a change is not foreseen
         answer = {}
         for n in asked:
-            series = solved[self.taps[n]]
-            value = series[step] * (1.0 - part) + series[after] * part
+            series, added = calm[self.taps[n]], troubled[self.taps[n]] - calm[self.taps[n]]
+            value = series[step] * (1.0 - even) + series[after] * even
+            value = value + added[step] * (1.0 - part) + added[after] * part
             answer[n] = self._foul(n, value, time_s) if self.taps[n].what == "tracer" else value
         return answer
 
@@ -108,6 +106,11 @@ class Hydraulics:
         if quantity == "chlorine":
             return clean * np.maximum(1.0 - FADES * tracer, 0.03)
         return clean + SALT * tracer
+
+    def _solution(self, events: tuple[Event, ...]) -> dict[Tap, FloatArray]:
+        if events not in self._solved:
+            self._solved[events] = self._solve(events)
+        return self._solved[events]
 
     def _solve(self, events: tuple[Event, ...]) -> dict[Tap, FloatArray]:
         """Every tap's series (steps,) in canonical units."""
@@ -133,19 +136,25 @@ class Hydraulics:
 
     def _rhythm(self, network: Any, events: Sequence[Event], time_s: FloatArray) -> float:
         """Every junction drawn upon in the city's rhythm; the mean of all demand, m3/s."""
+        feasts = [event for event in events if event.kind == "festival"]
+        zone = self.scheme.zone
         rhythm = demand("water", time_s)
-        for event in events:
-            if event.kind == "festival":
-                rhythm = rhythm * (1.0 + event.size * event.rise(time_s, CROWD_S))
-        for mood in range(MOODS):
-            wandering = wander(stream(self.seed, "mood", str(mood)), time_s, MOOD_S)
-            network.add_pattern(f"mood{mood}", (rhythm * (1.0 + MOOD * wandering)).tolist())
         total = mean_demand(network)
         multiplier = network.options.hydraulic.demand_multiplier
-        for number, (_, junction) in enumerate(network.junctions()):
+        known: set[str] = set()
+        for number, (name, junction) in enumerate(network.junctions()):
+            here = [n for n, e in enumerate(feasts) if zone.get(self.scheme.at[e.place]) == zone.get(name)]
+            pattern = "-".join(str(each) for each in ("mood", number % MOODS, *here))
+            if pattern not in known:
+                known.add(pattern)
+                mood = stream(self.seed, "mood", str(number % MOODS))
+                shares = rhythm * (1.0 + MOOD * wander(mood, time_s, MOOD_S))
+                for feast in here:
+                    shares = shares * (1.0 + feasts[feast].size * feasts[feast].rise(time_s, CROWD_S))
+                network.add_pattern(pattern, shares.tolist())
             for series in junction.demand_timeseries_list:
                 series.base_value *= _mean_of(series) * multiplier
-                series.pattern_name = f"mood{number % MOODS}"
+                series.pattern_name = pattern
         network.options.hydraulic.demand_multiplier = 1.0
         return total
 
@@ -249,3 +258,15 @@ def _still(network: Any) -> None:
         node.initial_quality = 0.0
     for _, pipe in network.pipes():
         pipe.bulk_coeff = pipe.wall_coeff = None
+
+
+def _solved_by(scheme: Scheme, taps: Mapping[int, Tap]) -> frozenset[str]:
+    """Kinds of events whose effects on its channels a network works out: those for which it has the parts."""
+    kinds = {"burst", "slow_leak", "hydrant_test", "festival"}
+    if scheme.schedules or scheme.floats:
+        kinds.add("pump_trip")
+    if scheme.floats:
+        kinds.add("tank_overflow")
+    if any(tap.what == "tracer" for tap in taps.values()):
+        kinds.add("contamination")
+    return frozenset(kinds)

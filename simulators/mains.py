@@ -17,7 +17,7 @@ from simulators.power import POWER_FACTOR, STRETCH_DROP, Power
 from simulators.water import Water
 
 STRETCH_M = 250.0
-WATER_M_S, GAS_M_S = 0.5, 8.0  # usual speeds at mean flow, by which a pipe is chosen
+WATER_M_S, GAS_M_S = 0.5, 3.0  # usual speeds at mean flow, by which a pipe is chosen
 HEAD_M, GAS_BAR = 32.5, 4.05  # where a block is fed: a little above 300 kPa
 WATER_STEP_S = {300: 60, 2000: 300}  # places: the step of the solution, s
 
@@ -75,7 +75,8 @@ def _water(channels: ChannelTable, network: Network, seed: int, start_ns: int, e
             taps[number] = Tap("flow", f"p{node[each.place]}")
     inflow = {place: float(trees.mean_through[network.root(place)]) / 3600.0 for place in network.order}
     step_s = next((step for places, step in WATER_STEP_S.items() if len(node) <= places), 900)
-    scheme = Scheme(model, node, {}, {}, step_s, inflow)
+    zone = {node[place]: network.root(place) for place in network.order}
+    scheme = Scheme(model, node, {}, {}, step_s, inflow, zone)
     return Hydraulics(channels, scheme, taps, seed, start_ns, end_ns)
 
 

@@ -97,17 +97,20 @@ def play_live(play: Play, folder: Path, late_ns: int, broker: str, said: Mapping
 async def _play(live: LiveWorld, end_ns: int, broker: tuple[str, int] | None, said: dict[str, Any]) -> None:
     stop, over = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
-    call_when_told_to_stop(lambda: loop.call_soon_threadsafe(stop.set), with_stdin=False)
     ready = asyncio.Event()
     try:
         async with answering(live, "127.0.0.1", None) as ports:
+            call_when_told_to_stop(lambda: loop.call_soon_threadsafe(stop.set), with_stdin=False)
             if broker is not None:
                 sender = threading.Thread(
                     target=publish_until, name="sender",
                     args=(over, live, *broker, lambda told: loop.call_soon_threadsafe(ready.set)),
                 )  # fmt: skip
                 sender.start()
-                await ready.wait()
+                first = [asyncio.ensure_future(event.wait()) for event in (ready, stop)]
+                await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+                for waiting in first:
+                    waiting.cancel()
             at = sorted({int(address.rpartition(":")[2]) for address in ports})
             print(json.dumps(said | {"modbus_ports": at, "ends": rfc3339(end_ns)}), flush=True)
             left_s = max(0.0, (end_ns - time.time_ns()) / SECOND_NS)

@@ -28,7 +28,8 @@ def run(given: argparse.Namespace) -> int:
         from simulators.album import write_album
 
         _folder_for(given.catalogue, "--catalogue")
-        write_album(given.catalogue, given.seed, _say)
+        only = None if given.scenario is None else (entry_named(given.scenario).name,)
+        write_album(given.catalogue, given.seed, _say, only)
         print(f"catalogue: {given.catalogue / 'index.html'}")
         return 0
     if given.list:

@@ -26,6 +26,8 @@ class Steady:
 
     def at(self, time_s: FloatArray, events: Sequence[Event]) -> FloatArray:
         """Solutions (times, columns) at ascending moments: the calm network's, and what events add to it."""
+        if not len(time_s):
+            return self._at_knot(0.0, ())[None][:0]
         first = np.floor(time_s[0] / self.step_s)
         last = np.floor(time_s[-1] / self.step_s) + 1
         grid = np.arange(first, last + 1) * self.step_s

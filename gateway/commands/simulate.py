@@ -45,7 +45,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="--live: first port of the Modbus devices (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--catalogue", type=Path, metavar="DIR", help="write a page with a plot of every scenario"
+        "--catalogue",
+        type=Path,
+        metavar="DIR",
+        help="write a page with a plot of every scenario, or of SCENARIO alone",
     )
     parser.add_argument("--list", action="store_true", help="the scenarios and their parameters")
     parser.add_argument("--json", action="store_true", help="--list: as JSON")

@@ -54,7 +54,7 @@ def _town(request: Request, leak_kg_s: float) -> Site:
     import pandapipes.networks
     import pandapipes.topology
 
-    net = pandapipes.networks.schutterwald(True, None)
+    net = pandapipes.networks.schutterwald_gas(True, None)
     net.ext_grid["p_bar"] = 2.0
     net.sink["mdot_kg_per_s"] *= 1.5
     root = int(net.ext_grid["junction"].iloc[0])

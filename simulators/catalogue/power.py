@@ -1,6 +1,7 @@
 """Power scenarios: on the CIGRE grids and on that of the Upper Rhine, with a load profile in Chinese time."""
 
 import logging
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -141,7 +142,9 @@ def _sag(request: Request) -> Staged:
     net.ext_grid[["s_sc_max_mva", "s_sc_min_mva", "rx_max", "rx_min"]] = [2000.0, 1500.0, 0.1, 0.1]
     net.line["endtemp_degree"] = 80.0
     logging.getLogger("pandapower").setLevel(logging.ERROR)  # it says of each run that this is new to it
-    pandapower.shortcircuit.calc_sc(net, bus=bus, fault="3ph", case="max", branch_results=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of pandas, about pandapower's own code
+        pandapower.shortcircuit.calc_sc(net, bus=bus, fault="3ph", case="max", branch_results=True)
     left: dict[int, float] = {}
     for end in ("from", "to"):
         for node, volts in zip(net.line[f"{end}_bus"], net.res_line_sc[f"vm_{end}_pu"]):
