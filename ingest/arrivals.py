@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -239,15 +240,15 @@ class Arrivals:
         group = ReadingBatch.joined([_with_times(delivery) for delivery in deliveries])
         staged = self._staged
         admitted = self.inbox.admit(group)
-        ends = np.cumsum([len(delivery.readings) for delivery in deliveries])
-        kept = np.concatenate(([0], np.cumsum(admitted.kept)))[ends] if admitted.duplicates else ends
+        ends = list(accumulate(len(delivery.readings) for delivery in deliveries))
         if admitted.duplicates:
+            ends = np.concatenate(([0], np.cumsum(admitted.kept)))[ends].tolist()
             for lane, n in self._lanes.of(group.channel[~admitted.kept]).items():
                 self._gone(staged.counts, lane, n, "duplicate", "")
         self._note(admitted.readings)
         seconds = [tick_of(delivery.stamp_ns) for delivery in deliveries]
         start = 0
-        for place, end in enumerate(kept.tolist()):
+        for place, end in enumerate(ends):
             last_of_second = place + 1 == len(seconds) or seconds[place + 1] != seconds[place]
             if last_of_second and end > start:
                 whole = end - start == len(admitted.readings)
@@ -257,6 +258,8 @@ class Arrivals:
 
     def _note(self, readings: ReadingBatch) -> None:
         """Count what can only be promised at least once, and what came with two values."""
+        if np.count_nonzero(readings.flags == STAMPED) == len(readings):
+            return
         for what, n in (
             ("without a time of their own", len(readings) - np.count_nonzero(readings.flags & STAMPED)),
             ("conflict", np.count_nonzero(readings.flags & CONFLICT)),
