@@ -1,6 +1,7 @@
 """Desk: the one way by which facts enter the casebook, and the picture of all of them, kept live."""
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 import time
@@ -102,14 +103,22 @@ class Desk:
         self._reading: sqlite3.Connection | None = None
 
     def load(self) -> None:
-        """Fold the whole casebook; every gateway gets three heartbeats' grace, a silent one stays silent."""
+        """Fold the whole casebook; every gateway gets three heartbeats' grace, a silent one stays silent.
+
+        A fact that the disk has damaged costs itself, and is told of.
+        """
         with self.casebook.reading() as connection:
             for fact in book.all_facts(connection):
-                self.board.fold(fact)
+                try:
+                    self.board.fold(fact)
+                except (msgspec.MsgspecError, LookupError, TypeError, ValueError) as error:
+                    about = fact.incident or fact.source
+                    log.error("fact %d, of %s, is damaged and left out: %s", fact.number, about, error)
             for id, heard_ns, heartbeat in book.gateways(connection):
                 if id in self.gateways:
                     self.gateways[id].heard_ns = heard_ns
-                    self.gateways[id].heartbeat = msgspec.json.decode(heartbeat) if heartbeat else None
+                    with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):  # the next one comes
+                        self.gateways[id].heartbeat = msgspec.json.decode(heartbeat) if heartbeat else None
         now_s = time.monotonic()
         for gateway in self.gateways.values():
             gateway.heard_s = now_s
