@@ -28,6 +28,7 @@ from tests.rig.site import COUNTERS
 STEPS = (1, 1, 20, 60, 300, 1200)  # seconds between two ticks
 DAY_S = 86_400
 LIFE_S = 2.5
+MOST_GROUPS = 3  # of readings, in one tick
 LONGEST_S = 3.5 * DAY_S  # of stream time in one life
 
 
@@ -76,7 +77,7 @@ def main(settings: Path, first: int, days_ago: float, tidy: bool, again: list[tu
     number, end_s = first, time.monotonic() + LIFE_S
     latest_ns = now_ns + int(LONGEST_S * SECOND_NS)
     while time.monotonic() < end_s and now_ns < latest_ns:
-        for _ in range(chance.randint(1, 3)):
+        for _ in range(chance.randint(1, MOST_GROUPS)):
             size = chance.randint(1, 150)
             say(f"sent {number} {number + size}")
             acknowledged = partial(say, f"kept {number} {number + size}")
