@@ -56,7 +56,7 @@ def _town(request: Request, leak_kg_s: float) -> Site:
 
     net = pandapipes.networks.schutterwald_gas(True, None)
     net.ext_grid["p_bar"] = 2.0
-    net.sink["mdot_kg_per_s"] *= 1.5
+    net.sink["mdot_kg_per_s"] *= 0.8
     root = int(net.ext_grid["junction"].iloc[0])
     graph = pandapipes.topology.create_nxgraph(net)
     far = networkx.single_source_dijkstra_path_length(graph, root)
