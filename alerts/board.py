@@ -152,12 +152,12 @@ class Board:
             rising = Rising(event_ns, deadline_ns, 0, severity, findings.explain(point))
             self.rising[point] = rising
             self.moving[point] = True
-        elif heard:
-            rising.explanation = findings.explain(point)
         rising.severity = severity
         rising.samples += heard
         if now_ns < rising.deadline_ns or not self._enough(point, rising):
             return None
+        if heard:  # else nothing is known that was not when it began; `due` would say so too
+            rising.explanation = findings.explain(point)
         return self._risen(point)
 
     def _risen(self, point: int) -> Turned:

@@ -3,6 +3,7 @@
 import csv
 import logging
 import tempfile
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,8 +47,10 @@ class Intake:
 
     channels: ChannelTable
     keep: NDArray[np.bool_] | None = None
+    quiet: bool = False  # says nothing of what it leaves out
     unknown: int = 0  # readings of channels that the list does not know
     _opened: tuple[Path, Any] | None = None
+    _kept: list[str] | None = None
 
     def file(self, path: Path) -> Any:
         """The Parquet file at a path; one is open at a time, as an archive may have thousands."""
@@ -77,6 +80,9 @@ class Intake:
 
         try:
             channel = self._numbers(_one(table.column("channel")), path)
+            wanted = channel >= 0
+            if not wanted.all():
+                channel, table = channel[wanted], table.drop_columns(["channel"]).filter(pa.array(wanted))
             time_ns = times(table.column("time"), "time", path)
             given = "arrival" in table.column_names
             arrival = times(table.column("arrival"), "arrival", path) if given else time_ns
@@ -91,9 +97,16 @@ class Intake:
             flags |= conflict.astype(np.uint8) * np.uint8(CONFLICT)
         quality = _qualities(table, path)
         whole = -(-arrival // SECOND_NS) * SECOND_NS
-        readings = ReadingBatch(channel, time_ns, value.to_numpy(), quality, whole, flags)
-        wanted = channel >= 0
-        return readings if wanted.all() else readings.where(wanted)
+        return ReadingBatch(channel, time_ns, value.to_numpy(), quality, whole, flags)
+
+    def wants(self, first: str, last: str) -> bool:
+        """Whether any channel that is kept may lie between these two, in the order of texts."""
+        if self.keep is None:
+            return True
+        if self._kept is None:
+            self._kept = sorted(id for id, keep in zip(self.channels.ids, self.keep) if keep)
+        place = bisect_left(self._kept, first)
+        return place < len(self._kept) and self._kept[place] <= last
 
     def _numbers(self, column: Any, path: Path | str) -> NDArray[np.int32]:
         """Channel numbers (rows,): -1 where unknown or not kept."""
@@ -108,7 +121,7 @@ class Intake:
         index = column.indices.to_numpy()
         if (numbers < 0).any() and len(index):
             strange = numbers[index] < 0
-            if strange.any() and not self.unknown:
+            if strange.any() and not self.unknown and not self.quiet:
                 text = texts[int(index[int(np.argmax(strange))])]
                 log.warning(
                     '%s: channel "%s" is not in the channel list; such readings are left out', path, text
@@ -135,6 +148,8 @@ class RowGroup:
         import pyarrow as pa
 
         file = self.intake.file(self.path)
+        if not self._concerns_us(file):
+            return
         columns = [name for name in (*NEEDED, *OPTIONAL) if name in file.schema_arrow.names]
         try:
             if self.rows <= AT_ONCE:
@@ -144,6 +159,16 @@ class RowGroup:
                 yield self.intake.readings(pa.Table.from_batches([batch]), self.path)
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"{self.path}: damaged or cut off: {error}; copy it again") from error
+
+    def _concerns_us(self, file: Any) -> bool:
+        """Whether it may hold a channel that is kept: our archive has few channels in a group."""
+        if self.intake.keep is None:
+            return True
+        leaf = [file.schema.column(place).path for place in range(len(file.schema.names))].index("channel")
+        statistics = file.metadata.row_group(self.number).column(leaf).statistics
+        if statistics is None or not statistics.has_min_max or not isinstance(statistics.min, str):
+            return True
+        return self.intake.wants(statistics.min, statistics.max)
 
 
 @dataclass

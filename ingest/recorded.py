@@ -24,6 +24,7 @@ __all__ = ["read_ticks", "write_readings"]
 
 ADMITTED_AT_ONCE = 32_768  # readings, as far as the channels' periods tell: a group is a span of time
 LONGEST_SPAN_S = 4096
+LARGE_TICK = 2_000  # readings
 
 Progress = Callable[[float], None]
 
@@ -37,15 +38,16 @@ def read_ticks(
     end_ns: int | None = None,
     keep: NDArray[np.bool_] | None = None,
     progress: Progress | None = None,
+    quiet: bool = False,
 ) -> Iterator[Tick]:
     """Ticks that hold a reading, a command or an epoch, in order; [start_ns, end_ns) of stream time.
 
     path: a Parquet or CSV file, a folder of Parquet files such as our archive (its facts.jsonl is then read
     too), or the address of a database such as influx+http://127.0.0.1:8086/sensors. keep (channels,): which
     to read. progress is told the share done, 0 to 1. InputError names the file and what to do; readings of
-    unknown channels are counted and left out with a warning.
+    unknown channels are counted and left out, with a warning unless it is to be quiet.
     """
-    intake = Intake(channels, keep)
+    intake = Intake(channels, keep, quiet)
     spool = Spool()
     try:
         parts = parts_of(path, intake, spool, facts=facts, start_ns=start_ns, end_ns=end_ns)
@@ -154,8 +156,13 @@ class _Reader:
 
 
 def _span_s(channels: ChannelTable) -> int:
-    """How long a span holds some ADMITTED_AT_ONCE readings; a power of two, so that spans never overlap."""
+    """How long a span holds some ADMITTED_AT_ONCE readings: a power of two, so that spans never overlap.
+
+    One tick where ticks are large, since each channel then stands alone in its group.
+    """
     a_second = float(np.sum(1.0 / channels.period_s)) if len(channels) else 1.0
+    if a_second >= LARGE_TICK:
+        return 1
     spans = min(ADMITTED_AT_ONCE / max(a_second, 1e-9), LONGEST_SPAN_S)
     return 1 << max(int(np.log2(max(spans, 1.0))), 0)
 

@@ -130,7 +130,7 @@ def read_facts(path: Path, *, facts: Path | None = None) -> Iterator[Tick]:
 
 def warn_of_strangers(path: Path | str, intake: Intake) -> None:
     """Say how many readings belong to nobody on the list."""
-    if intake.unknown:
+    if intake.unknown and not intake.quiet:
         log.warning("%s: %d readings of channels that are not listed were left out", path, intake.unknown)
 
 

@@ -201,6 +201,13 @@ def test_replay_says_what_live_said_change_by_change(ran: Ran, tmp_path: Path) -
     assert plain_differences(ran.alerts(), replay) == []
 
 
+def test_several_processes_say_what_live_said(ran: Ran, tmp_path: Path) -> None:
+    """Commands, steps of the clock and a restart in it; each reads its own row groups only."""
+    replay = replayed(ran.folder / "archive", ran.folder, tmp_path / "alerts.jsonl", "--jobs", "2")
+
+    assert plain_differences(ran.alerts(), replay) == []
+
+
 def test_facts_may_stand_elsewhere(ran: Ran, tmp_path: Path) -> None:
     """The same archive without its facts.jsonl, which is named instead."""
     elsewhere = tmp_path / "archive"

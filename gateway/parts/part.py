@@ -1,7 +1,5 @@
 """Part: some zones of a site, judged by themselves in a worker; what turned is all that leaves it."""
 
-import contextlib
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
@@ -83,8 +81,7 @@ def work(job: Job) -> Iterator[Said]:
     """Judge a part from beginning to end. `Unsure` where its rota leaves open what the whole would do."""
     part = _Part(job)
     yield Opening(tuple(replace(one, channel=part.numbers[one.channel]) for one in part.points))
-    with _quiet(not job.speaks):
-        yield from part.run()
+    yield from part.run()
 
 
 class _Part:
@@ -156,7 +153,7 @@ class _Part:
 
     def _own(self, keep: Any) -> Iterator[tuple[tuple[int, int], Tick]]:
         era = 0
-        for tick in self.job.source.ticks(self.job.channels, keep):
+        for tick in self.job.source.ticks(self.job.channels, keep, quiet=not self.job.speaks):
             era += tick.epoch is not None
             readings = tick.readings
             if len(readings):
@@ -220,15 +217,3 @@ class SharedWindow:
             raise Unsure("a grid has been silent here for hours; the others decide whether it sleeps")
         if any(begun and not told for begun, told in zip(self._window.begun(), self._told)):
             raise Unsure("a grid began here later than the first minutes that were looked at")
-
-
-@contextlib.contextmanager
-def _quiet(silent: bool) -> Iterator[None]:
-    log = logging.getLogger("ingest")
-    before = log.level
-    if silent:
-        log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(before)

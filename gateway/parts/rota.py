@@ -18,7 +18,7 @@ from gateway.watch import with_deadlines
 from ingest.readings import BAD, UNUSUAL, ReadingBatch
 from ingest.recorded import read_ticks
 from ingest.survey import Extent, extent_of
-from ingest.ticks import SECOND_NS, Tick
+from ingest.ticks import SECOND_NS, Tick, tick_of
 from ingest.window import AHEAD_S, LONGEST_S, SETTLING_S, SHORTEST_S, Window
 
 Keep = NDArray[np.bool_] | None
@@ -71,8 +71,9 @@ class Source:
     start_ns: int | None
     end_ns: int | None
 
-    def ticks(self, channels: ChannelTable, keep: Keep = None) -> Iterator[Tick]:
-        return self.between(channels, keep, self.start_ns, self.end_ns)
+    def ticks(self, channels: ChannelTable, keep: Keep, *, quiet: bool = True) -> Iterator[Tick]:
+        """All of it; quiet: without a warning of readings that belong to nobody."""
+        return self.between(channels, keep, self.start_ns, self.end_ns, quiet=quiet)
 
     def between(
         self,
@@ -80,8 +81,12 @@ class Source:
         keep: Keep,
         start_ns: int | None,
         end_ns: int | None,
+        *,
+        quiet: bool = True,
     ) -> Iterator[Tick]:
-        return read_ticks(self.path, channels, facts=self.facts, keep=keep, start_ns=start_ns, end_ns=end_ns)
+        return read_ticks(
+            self.path, channels, facts=self.facts, keep=keep, start_ns=start_ns, end_ns=end_ns, quiet=quiet
+        )
 
 
 def periods_of(channels: ChannelTable) -> list[float]:
@@ -97,11 +102,12 @@ def standing_for(periods: Iterable[float]) -> list[Channel]:
 def quick_rota(source: Source, channels: ChannelTable, keep: Keep) -> Rota | None:
     """From the first minutes and those after each epoch; None where that will not do."""
     extent = _extent(source, channels)
-    epochs = [e for e in extent.epochs if extent.first_ns <= e <= extent.last_ns]
+    epochs = list(extent.epochs)
     if len(epochs) > MOST_EPOCHS or epochs != sorted(set(epochs)) or (epochs and not extent.admitted):
         return None  # there a repeated reading after an epoch is told from a new one by its past alone
     reach = REACH_NS + 2 * round(periods_of(channels)[-1] * SECOND_NS)
-    moments = sorted({extent.first_ns - SECOND_NS, *epochs})
+    first_ns = extent.first_ns - SECOND_NS
+    moments = sorted({first_ns, *(e for e in epochs if first_ns <= e <= extent.last_ns)})
     marks: list[Mark] = []
     for moment, after in zip(moments, [*moments[1:], extent.last_ns + SECOND_NS]):
         scan = _Scan(channels, era=sum(e < moment for e in epochs))
@@ -111,7 +117,7 @@ def quick_rota(source: Source, channels: ChannelTable, keep: Keep) -> Rota | Non
             if all(scan.window.begun()):
                 break
         marks += scan.begins
-    return Rota(tuple(marks), _until(extent, channels), sure=False)
+    return Rota(tuple(marks), _until(source, extent, channels, keep), sure=False)
 
 
 def whole_rota(source: Source, channels: ChannelTable, keep: Keep) -> Rota:
@@ -120,7 +126,7 @@ def whole_rota(source: Source, channels: ChannelTable, keep: Keep) -> Rota:
     for tick in with_deadlines(source.ticks(channels, keep), scan):
         scan.hear(tick)
     marks = sorted([*scan.begins, *scan.fills()], key=lambda mark: mark.place)
-    return Rota(tuple(marks), _until(_extent(source, channels), channels), sure=True)
+    return Rota(tuple(marks), scan.last_ns, sure=True)
 
 
 def _extent(source: Source, channels: ChannelTable) -> Extent:
@@ -128,14 +134,29 @@ def _extent(source: Source, channels: ChannelTable) -> Extent:
     extent = extent_of(source.path, channels, facts=source.facts) or Extent(0, 0, (), (), 0, True)
     first = extent.first_ns if source.start_ns is None else max(extent.first_ns, source.start_ns)
     last = extent.last_ns if source.end_ns is None else min(extent.last_ns, source.end_ns - 1)
-    return replace(extent, first_ns=first, last_ns=last)
+
+    def within(moments: tuple[int, ...]) -> tuple[int, ...]:
+        start, end = source.start_ns, source.end_ns
+        return tuple(m for m in moments if (start is None or m >= start) and (end is None or m < end))
+
+    return replace(
+        extent,
+        first_ns=first,
+        last_ns=last,
+        epochs=within(extent.epochs),
+        commands=within(extent.commands),
+    )
 
 
-def _until(extent: Extent, channels: ChannelTable) -> int:
-    """No row settles later, nor does a tick come, whatever was read."""
-    last_ns = max([extent.last_ns, *extent.epochs, *extent.commands])
-    rows_ns = round((periods_of(channels)[-1] + SETTLING_S) * SECOND_NS)
-    return last_ns + AHEAD_NS + rows_ns + SECOND_NS
+def _until(source: Source, extent: Extent, channels: ChannelTable, keep: Keep) -> int:
+    """No tick comes later and no row settles, also where a repeated reading is taken for a new one."""
+    scan = _Scan(channels)
+    reach = AHEAD_NS + round((3 * periods_of(channels)[-1] + SETTLING_S) * SECOND_NS)
+    first = extent.last_ns - reach
+    first = first if source.start_ns is None else max(first, source.start_ns)
+    for tick in source.between(channels, keep, first, source.end_ns):
+        scan.hear(tick)
+    return max([tick_of(extent.last_ns), scan.last_ns, *extent.epochs, *extent.commands])
 
 
 @dataclass
@@ -165,6 +186,11 @@ class _Scan:
         self._period_ns = np.array([round(period * SECOND_NS) for period in self.periods])
         self._filled = [_Filled() for _ in self.periods]
         self._marks: list[Mark] = []
+
+    @property
+    def last_ns(self) -> int:
+        """The last tick, or when the last row settles."""
+        return max(self.now_ns, self.window.last_settling_ns())
 
     def next_deadline_ns(self) -> int:
         return self.window.next_settling_ns()
