@@ -5,6 +5,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,10 +70,14 @@ def _cells(figure: "Figure") -> tuple[str, ...]:
 
 def _stage(name: str) -> Callable[["Effort"], Iterator["Figure"]]:
     """The function that measures a stage; each is imported only when its turn comes."""
-    if name in ("modbus", "payload", "journal"):
+    if name in ("modbus", "payload"):
         from gateway.bench import intake
 
-        return {"modbus": intake.modbus, "payload": intake.payload, "journal": intake.journal}[name]
+        return {"modbus": intake.modbus, "payload": intake.payload}[name]
+    if name == "journal":
+        from gateway.bench import intake, wear
+
+        return lambda effort: chain(intake.journal(effort), wear.wear(effort))
     if name in ("tick", "replay", "alerts"):
         from gateway.bench import core
 

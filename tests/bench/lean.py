@@ -114,7 +114,7 @@ class Lean:
 class LeanOurs(broker.Ours):
     """The same storage with the lean reader in it."""
 
-    def _source(self, port: int, values: int) -> Lean:
+    def _source(self, port: int, values: int, window: int) -> Lean:
         return Lean(port, values, self.storage, self.clock.now_ns)
 
 
