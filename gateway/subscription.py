@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import ssl
 import threading
 import time
@@ -28,6 +29,7 @@ MOST_BYTES_AT_ONCE = 4 << 20
 MOST_BYTES_WAITING = 32 << 20  # of payloads that are not yet durable
 STALL_S = 0.05  # a broker that waits for an acknowledgement sends within this time after it
 LEAST_WINDOW = 10  # no broker is known to wait for fewer
+HUSH_S = 0.02  # so long nothing after a burst: the broker may be waiting for us
 TOLD_AT_MOST = 1000  # different troubles of payloads that the log tells of
 
 
@@ -105,6 +107,10 @@ class Subscription:
     def window(self) -> int:
         """How many messages the broker sends before it waits: as set, or fewer where it was seen to stall."""
         return self._window.size
+
+    def patience_s(self) -> float:
+        """From when what waits is better synced, since the broker seems to have stopped for us."""
+        return self._window.patience_s()
 
     def readable(self) -> None:
         """Take in what has come, up to a few hundred messages, and hand it over as one batch."""
@@ -259,7 +265,7 @@ class Subscription:
         if generation == self._generation:
             self._waiting += len(messages)
             self._waiting_bytes += size
-            self._window.heard(self._waiting, time.monotonic())
+            self._window.heard(self._waiting, len(messages) >= MOST_AT_ONCE, time.monotonic())
         decoded = self._decoder.decode(messages, self._now_ns())
         parts = len(decoded.dead) + (len(decoded.readings) > 0)
         receipt = _Receipt(self, generation, mids, size, parts)
@@ -333,25 +339,37 @@ class _Window:
     would never wait, each tick would bring 20 messages, and the broker would drop the rest. So it is learned
     from what a stalled broker looks like, twice in a row: messages at once after an acknowledgement, the same
     number as before, then nothing until the next one. A wrong guess only costs some more commits.
+
+    A broker may overshoot its window, never by the same number (mosquitto does when acknowledgements come in
+    bunches). So a burst that followed at once upon an acknowledgement and then falls silent is not waited
+    with either: patience ends after HUSH_S.
     """
 
     def __init__(self, most: int) -> None:
         self.size = most
         self._stalled_at = 0
         self._came = 0  # messages since everything was acknowledged
+        self._more = False  # the last read ended because it had enough, not because nothing was left
         self._first_s = self._last_s = self._acknowledged_s = 0.0
 
-    def heard(self, waiting: int, now_s: float) -> None:
-        """So many messages wait for their acknowledgement now."""
+    def heard(self, waiting: int, more: bool, now_s: float) -> None:
+        """So many messages wait for their acknowledgement now, and there may be `more` to read at once."""
+        self._more = more
         if not self._came:
             self._first_s = now_s
         self._came, self._last_s = max(self._came, waiting), now_s
+
+    def patience_s(self) -> float:
+        """Monotonic time from which what waits should be acknowledged; inf = there is no hurry."""
+        hasty = self._came >= LEAST_WINDOW and self._first_s - self._acknowledged_s < HUSH_S
+        return self._last_s + HUSH_S if hasty else math.inf
 
     def acknowledged(self, now_s: float) -> bool:
         """All that had come is acknowledged; True when something was learned."""
         came, self._came = self._came, 0
         at_once = self._first_s - self._acknowledged_s < STALL_S
-        stalled = at_once and now_s - self._last_s >= STALL_S and LEAST_WINDOW <= came < self.size
+        silent = not self._more and now_s - self._last_s >= min(STALL_S, HUSH_S)
+        stalled = at_once and silent and LEAST_WINDOW <= came < self.size
         learned = stalled and came == self._stalled_at
         if learned:
             self.size = came

@@ -8,6 +8,7 @@ and the WAL begins anew. A second sync of the same bytes that succeeds would pro
 
 import contextlib
 import logging
+import math
 import os
 import selectors
 import sqlite3
@@ -59,6 +60,7 @@ class Pollable(Protocol):
     def tick(self, monotonic_s: float) -> float: ...  # housekeeping, reconnecting; when to be called again
     def waiting(self) -> int: ...  # messages handed over and not yet acknowledged
     def window(self) -> int: ...  # how many the broker sends before it waits
+    def patience_s(self) -> float: ...  # monotonic time from which it seems to wait for us; inf = it does not
 
 
 class Arrivals(Protocol):
@@ -203,7 +205,7 @@ class Writer:
         wake_s = self._serve_clocks(now_s)
         if self._arrivals.waiting() or self._works:
             self._waiting_since_s = self._waiting_since_s or now_s
-            wake_s = min(wake_s, self._waiting_since_s + LATEST_S)
+            wake_s = min(wake_s, self._waiting_since_s + LATEST_S, self._patience_s())
         eager = bool(self._asked) or self._urgent or self._a_window_is_nearly_full()
         if self.trouble:
             eager, wake_s = bool(self._asked), min(wake_s, self._next_try_s)
@@ -235,12 +237,15 @@ class Writer:
         return (
             self._urgent
             or self._arrivals.waiting() >= GROUP
-            or (dry and self._a_window_is_nearly_full())
+            or (dry and (self._a_window_is_nearly_full() or time.monotonic() >= self._patience_s()))
             or (since_s is not None and time.monotonic() - since_s >= LATEST_S)
         )
 
     def _a_window_is_nearly_full(self) -> bool:
         return any(p.waiting() >= WINDOW_FULL * p.window() for p in self._pollables if p.waiting())
+
+    def _patience_s(self) -> float:
+        return min((p.patience_s() for p in self._pollables if p.waiting()), default=math.inf)
 
     def _serve_clocks(self, now_s: float) -> float:
         """Call the pollables whose time has come, register their sockets; when to look again."""

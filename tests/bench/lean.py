@@ -7,6 +7,7 @@ TLS, no keepalive, no reconnecting.
 """
 
 import argparse
+import math
 import socket
 import statistics
 import tempfile
@@ -56,6 +57,9 @@ class Lean:
 
     def window(self) -> int:
         return broker.WINDOW
+
+    def patience_s(self) -> float:
+        return math.inf
 
     def tick(self, monotonic_s: float) -> float:
         return monotonic_s + 1.0
