@@ -35,6 +35,7 @@ DEAD_LETTERS_KEPT = 10_000
 PAYLOAD_KEPT = 1 << 16
 REMEMBERED_NS = 3600 * 10**9  # arrivals from which a restarted inbox learns what it has seen
 REMEMBERED_READINGS = 1_000_000
+MOST_CHANNELS = 1_000_000  # that a journal ever knew
 
 SCHEMA = """
 CREATE TABLE channel (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, medium TEXT NOT NULL,
@@ -216,7 +217,7 @@ def listed(connection: sqlite3.Connection) -> Listed:
     rows = connection.execute(
         "SELECT number, id, medium, place, quantity, zone, period_s FROM channel ORDER BY number"
     ).fetchall()
-    rows = [row for row in rows if 0 < row[0] < 10_000_000]  # damage may give any number, in any order
+    rows = [row for row in rows if _is_channel(*row)]  # damage may give anything, in any order
     size = max((row[0] for row in rows), default=0) + 1
     texts = [[""] * size for _ in range(5)]
     period_s = np.ones(size)
@@ -226,6 +227,12 @@ def listed(connection: sqlite3.Connection) -> Listed:
         period_s[number] = period
     ids, medium, place, quantity, zone = (tuple(column) for column in texts)
     return Listed(ids, medium, place, quantity, zone, period_s)
+
+
+def _is_channel(number: object, *fields: object) -> bool:
+    *texts, period = fields
+    numbered = isinstance(number, int) and 0 < number <= MOST_CHANNELS
+    return numbered and all(isinstance(text, str) for text in texts) and isinstance(period, float)
 
 
 def count(connection: sqlite3.Connection, owner: str, name: str, what: str, n: int, reason: str = "") -> None:
@@ -243,6 +250,7 @@ def stored_ticks(connection: sqlite3.Connection, after: int, most: int = -1) -> 
             (after, most),
         )
         for id, now_ns, after_arrival, upto_arrival, readings, good, epoch in rows:
+            _check_whole(now_ns, after_arrival, upto_arrival, readings)
             known = None if epoch is None else _epoch_of(epoch)
             yield StoredTick(id, now_ns, after_arrival, upto_arrival, readings, bool(good), known)
 
@@ -257,12 +265,19 @@ def stored_arrivals(
             (after, upto),
         )
         for id, second_ns, readings, blob in rows:
+            _check_whole(second_ns, readings)
             try:
                 batch = decode(blob)
             except Damaged:
                 yield id, second_ns, readings, None
                 continue
             yield id, second_ns, readings, batch
+
+
+def _check_whole(*numbers: object) -> None:
+    """Whole numbers are stored as such; anything else was put there by damage."""
+    if not all(type(number) is int for number in numbers):
+        raise damaged("a row holds what does not belong there")
 
 
 def arrival_sizes(connection: sqlite3.Connection, after: int) -> Iterator[tuple[int, int]]:
@@ -292,13 +307,15 @@ def recent_arrivals(connection: sqlite3.Connection) -> Iterator[ReadingBatch]:
     if newest is None:
         return
     first, total = None, 0
-    for id, second_ns, readings in connection.execute(
-        "SELECT id, second_ns, readings FROM arrivals ORDER BY id DESC"
-    ):
-        total += readings
-        if newest - second_ns > REMEMBERED_NS or total > REMEMBERED_READINGS:
-            break
-        first = id
+    with watched(connection):
+        for id, second_ns, readings in connection.execute(
+            "SELECT id, second_ns, readings FROM arrivals ORDER BY id DESC"
+        ):
+            _check_whole(newest, second_ns, readings)
+            total += readings
+            if newest - second_ns > REMEMBERED_NS or total > REMEMBERED_READINGS:
+                break
+            first = id
     if first is not None:
         for _, _, _, batch in stored_arrivals(connection, first - 1, 1 << 62):
             if batch is not None:

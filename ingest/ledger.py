@@ -166,6 +166,9 @@ def ledger_of(connection: sqlite3.Connection) -> Ledger:
     for owner, name, what, reason, n in connection.execute(
         "SELECT owner, name, what, reason, n FROM counters WHERE owner != 'lanes'"
     ):
+        if not isinstance(n, int) or not all(isinstance(text, str) for text in (owner, name, what, reason)):
+            notes[f"unreadable counter: {owner} {name} {what}"] = 1  # damaged
+            continue
         if owner == "journal":
             removed += n if what in GONE else 0
             if what != "removed":
@@ -177,7 +180,7 @@ def ledger_of(connection: sqlite3.Connection) -> Ledger:
         part = lanes.setdefault(name, Lane()) if owner == "lane" else couriers.setdefault(name, Courier())
         field_name = what.replace("-", "_")
         known = getattr(part, field_name, None)
-        if known is None or not isinstance(n, int):
+        if known is None:
             notes[f"unknown counter: {owner} {name} {what}"] = 1  # damaged, or of another version
         elif isinstance(known, dict):
             known[reason] = n
@@ -189,7 +192,9 @@ def ledger_of(connection: sqlite3.Connection) -> Ledger:
         lane.durable += n
     (kept,) = connection.execute("SELECT coalesce(sum(readings), 0) FROM arrivals").fetchone()
     durable = sum(lane.durable for lane in lanes.values())
-    for (name,) in connection.execute("SELECT courier FROM cursors").fetchall():
+    for (name,) in connection.execute(
+        "SELECT courier FROM cursors WHERE typeof(courier) = 'text'"
+    ).fetchall():
         courier = couriers.setdefault(name, Courier())
         courier.durable = durable
         courier.pending = pending(connection, name)
