@@ -15,6 +15,8 @@ from ingest.readings import ReadingBatch
 from ingest.ticks import SECOND_NS, Tick
 from ingest.window import Window
 
+NOTHING = ReadingBatch.empty()
+
 
 class Watch:
     """A tick comes in, alert changes go out.
@@ -112,12 +114,11 @@ def with_deadlines(ticks: Iterable[Tick], watch: Waits, *, to_the_end: bool = Fa
 
 def _due(watch: Waits, before_ns: int) -> Iterator[Tick]:
     """Ticks behind the watch's last one at which a deadline falls due; nothing before its first tick."""
-    nothing = ReadingBatch.empty()
     while 0 < watch.now_ns < before_ns - SECOND_NS:
         due_ns = max(_whole_second(watch.next_deadline_ns()), watch.now_ns + SECOND_NS)
         if due_ns >= before_ns:
             return
-        yield Tick(due_ns, nothing)
+        yield Tick(due_ns, NOTHING)
 
 
 def _whole_second(time_ns: int) -> int:

