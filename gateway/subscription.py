@@ -30,6 +30,8 @@ MOST_BYTES_WAITING = 32 << 20  # of payloads that are not yet durable
 STALL_S = 0.05  # a broker that waits for an acknowledgement sends within this time after it
 LEAST_WINDOW = 10  # no broker is known to wait for fewer
 HUSH_S = 0.02  # so long nothing after a burst: the broker may be waiting for us
+SLOWEST_BURST_S = 0.0005  # a message; what comes more slowly comes by itself
+USUAL_WINDOW = 20  # mosquitto's default max_inflight_messages
 TOLD_AT_MOST = 1000  # different troubles of payloads that the log tells of
 
 
@@ -337,12 +339,10 @@ class _Window:
 
     MQTT 3.1.1 does not say, and mosquitto's default is 20 where 1,000 may be set here: then half a window
     would never wait, each tick would bring 20 messages, and the broker would drop the rest. So it is learned
-    from what a stalled broker looks like, twice in a row: messages at once after an acknowledgement, the same
-    number as before, then nothing until the next one. A wrong guess only costs some more commits.
-
-    A broker may overshoot its window, never by the same number (mosquitto does when acknowledgements come in
-    bunches). So a burst that followed at once upon an acknowledgement and then falls silent is not waited
-    with either: patience ends after HUSH_S.
+    from what a stalled broker looks like, twice: at once upon an acknowledgement a burst, then nothing. The
+    same number twice is the window; different ones come from a broker that overshoots it (mosquitto does when
+    acknowledgements come in bunches), and then its usual default is assumed. Until something is learned a
+    burst that falls silent is synced soon. A wrong guess only costs some more commits.
     """
 
     def __init__(self, most: int) -> None:
@@ -354,28 +354,35 @@ class _Window:
 
     def heard(self, waiting: int, more: bool, now_s: float) -> None:
         """So many messages wait for their acknowledgement now, and there may be `more` to read at once."""
-        self._more = more
         if not self._came:
             self._first_s = now_s
-        self._came, self._last_s = max(self._came, waiting), now_s
+        self._came, self._last_s, self._more = max(self._came, waiting), now_s, more
 
     def patience_s(self) -> float:
         """Monotonic time from which what waits should be acknowledged; inf = there is no hurry."""
-        hasty = self._came >= LEAST_WINDOW and self._first_s - self._acknowledged_s < HUSH_S
-        return self._last_s + HUSH_S if hasty else math.inf
+        return self._last_s + HUSH_S if self._is_burst() else math.inf
 
     def acknowledged(self, now_s: float) -> bool:
         """All that had come is acknowledged; True when something was learned."""
-        came, self._came = self._came, 0
-        at_once = self._first_s - self._acknowledged_s < STALL_S
-        silent = not self._more and now_s - self._last_s >= min(STALL_S, HUSH_S)
-        stalled = at_once and silent and LEAST_WINDOW <= came < self.size
-        learned = stalled and came == self._stalled_at
-        if learned:
-            self.size = came
-        self._stalled_at = came if stalled else 0
-        self._acknowledged_s = now_s
-        return learned
+        came, at_once = self._came, self._came > 0 and self._follows_at_once()
+        stalled = self._is_burst() and not self._more and now_s - self._last_s >= HUSH_S
+        self._came, self._acknowledged_s = 0, now_s
+        if not stalled:
+            if not at_once:
+                self._stalled_at = 0
+            return False
+        before, self._stalled_at = self._stalled_at, came
+        if not before or came >= self.size:
+            return False
+        self.size = came if came == before else min(came, USUAL_WINDOW)
+        return True
+
+    def _is_burst(self) -> bool:
+        quick = self._last_s - self._first_s <= self._came * SLOWEST_BURST_S
+        return self._came >= LEAST_WINDOW and self._follows_at_once() and quick
+
+    def _follows_at_once(self) -> bool:
+        return self._first_s - self._acknowledged_s < STALL_S
 
 
 def dial_trouble(error: Exception) -> str:
