@@ -89,9 +89,13 @@ def uncounted(connection: sqlite3.Connection) -> Counter[str]:
     with journal.watched(connection):
         for count, blob in connection.execute("SELECT readings, columns FROM arrivals WHERE id > ?", (mark,)):
             try:
-                sizes += np.bincount(channels_of(blob), minlength=len(ids))
+                numbers = np.bincount(channels_of(blob), minlength=len(ids))
             except Damaged:
-                found[DAMAGED] += count
+                found[DAMAGED] += count if isinstance(count, int) else 0
+                continue
+            sizes += numbers[: len(ids)]
+            if nameless := int(numbers[len(ids) :].sum()):
+                found[DAMAGED] += nameless
     names = connection.execute("SELECT DISTINCT name FROM counters WHERE owner = 'lane'")
     known = {name for (name,) in names}
     for number in np.flatnonzero(sizes).tolist():

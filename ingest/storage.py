@@ -102,9 +102,9 @@ class Storage:
         with explained(self.folder / journal.FILE_NAME):
             try:
                 return self._recover(connection)
-            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            except (sqlite3.DatabaseError, UnicodeDecodeError, StorageFailed) as error:
                 connection.close()
-                if not is_damage(error):
+                if not isinstance(error, StorageFailed) and not is_damage(error):
                     raise
                 connection = put_right(self.folder, error)
             return self._recover(connection)
