@@ -124,6 +124,8 @@ def set_up(connection: sqlite3.Connection) -> None:
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if not 0 <= version <= MOST_VERSIONS or (version == 0 and tables):
         raise damaged(f"its header says schema {version}")
+    if version not in (0, VERSION) and not changed_tables(connection):  # each version changes some table
+        raise damaged(f"its header says schema {version}, its tables are those of {VERSION}")
     if version == 0:
         connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={VERSION}; COMMIT")
     elif version > VERSION:

@@ -111,7 +111,7 @@ def _mark(connection: sqlite3.Connection) -> int | None:
     row = connection.execute(
         "SELECT n FROM counters WHERE owner = ? AND name = ? AND what = ? AND reason = ?", MARK
     ).fetchone()
-    return None if row is None else int(row[0])
+    return int(row[0]) if row is not None and isinstance(row[0], int) else None
 
 
 def _begin(connection: sqlite3.Connection) -> None:

@@ -57,6 +57,7 @@ def _opened_or_put_right(folder: Path) -> sqlite3.Connection:
         aside = folder / f"{free_name(folder)}-wal"
         if lost := mend(folder / journal.FILE_NAME, aside):
             raise journal.damaged(f"{lost} frames of the write-ahead log are not what was written")
+        _check_header(folder / journal.FILE_NAME)
         connection = _opened(folder)
         _look_closely(folder, connection)
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
@@ -66,6 +67,14 @@ def _opened_or_put_right(folder: Path) -> sqlite3.Connection:
             raise
         return put_right(folder, error)
     return connection
+
+
+def _check_header(path: Path) -> None:
+    """A file that asks for a later way of writing would be read-only to SQLite, not damaged."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        header = file.read(20)
+        if len(header) == 20 and header[18] not in (1, 2):
+            raise journal.damaged(f"its header asks for the write format {header[18]}")
 
 
 def _locked(folder: Path) -> IO[str]:

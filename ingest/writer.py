@@ -33,6 +33,7 @@ _SPACE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlit
 _DISK = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 # … and what only a new file can mend.
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_GARBLED = ("Could not decode to UTF-8", "unsupported file format")  # SQLite has no code of its own for these
 
 
 class StorageFailed(Exception):
@@ -46,7 +47,7 @@ def primary_code(error: BaseException) -> int:
 
 def is_damage(error: BaseException) -> bool:
     """The file is not what was written into it."""
-    garbled = isinstance(error, UnicodeDecodeError) or "Could not decode to UTF-8" in str(error)
+    garbled = isinstance(error, UnicodeDecodeError) or any(words in str(error) for words in _GARBLED)
     return garbled or primary_code(error) in _DAMAGE
 
 

@@ -5,6 +5,7 @@ What is allowed to be raised is caught here; all else is a bug, and is seen.
 
 import atexit
 import contextlib
+import gc
 import logging
 import os
 import shutil
@@ -229,6 +230,7 @@ class Openings:
                 self._live()
                 break
             except StorageFailed:
+                gc.collect()  # a life ends with its process: nothing of it may hold the file
                 continue
         else:
             raise AssertionError("three lives did not put it right")

@@ -111,6 +111,12 @@ def test_a_damaged_journal_stops_no_start(start: Openings, damage: bytes) -> Non
     start(damage)
 
 
+def test_no_byte_of_the_header_stops_a_start(start: Openings) -> None:
+    for place in range(100):
+        for value in (1, 3, 255):
+            start(place.to_bytes(4, "little") + bytes([value]))
+
+
 @pytest.fixture(scope="module")
 def check() -> Settings:
     return Settings()
