@@ -13,7 +13,7 @@ from tests.rig.verdict import Trial, clopper_pearson, report, tallied
 SEED = 20
 CUTS = 60
 EACH = 3  # of each kind of outage and of sick disk
-DAMAGES = 4  # of each kind of file
+DAMAGES = 3  # of each kind of file
 
 
 def held(trials: list[Trial]) -> None:

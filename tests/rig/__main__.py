@@ -16,7 +16,7 @@ KINDS: dict[str, tuple[Trials, int, int]] = {  # how many in CI, and with --full
     "cuts": (cuts.trials, 60, 1000),
     "outages": (outages.trials, 3, 50),  # of each kind
     "disk": (faults.trials, 3, 50),
-    "damage": (damage.trials, 4, 50),
+    "damage": (damage.trials, 3, 50),
 }
 TOLD_EVERY = 100  # trials
 

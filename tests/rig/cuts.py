@@ -40,7 +40,7 @@ from tests.rig.verdict import Trial
 TOPIC = f"watchline/v1/{SITE}/+/readings"
 KINDS = ("write", "synced", "truncate", "rename", "unlink", "create", "mkdir", "sent", "said")
 PROBES = 4
-JOBS = 4  # a recovery mostly waits for the next second
+JOBS = 6  # a recovery mostly waits for the next second
 
 
 @dataclass
@@ -108,9 +108,9 @@ def record_gateway(folder: Path, seed: int) -> None:
                     stderr=(folder / "said").open("ab"),
                 )
                 until(lambda: (root / "data" / "journal.sqlite").exists())
-                time.sleep(chance.uniform(2.0, 3.0))
+                time.sleep(chance.uniform(1.0, 2.0))
                 feed.leak(life)
-                time.sleep(chance.uniform(2.0, 3.0))
+                time.sleep(chance.uniform(1.0, 2.0))
                 _end(process, kill)
                 tape.complete(log, process.pid)
 
