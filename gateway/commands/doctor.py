@@ -33,8 +33,11 @@ def run(args: argparse.Namespace) -> int:
     from config.load import read_site
 
     logging.disable()  # what sources would log, the doctor says
-    site = read_site(args.settings)
-    complaints = list(examined(args.settings, site, trial=not args.no_trial))
+    try:
+        site = read_site(args.settings)
+        complaints = list(examined(args.settings, site, trial=not args.no_trial))
+    finally:
+        logging.disable(logging.NOTSET)
     count = Counter(complaint.level for complaint in complaints)
     if args.json:
         told = [asdict(complaint) for complaint in complaints]

@@ -4,7 +4,6 @@ import contextlib
 import json
 import random
 import resource
-import shutil
 import subprocess
 import sys
 import time
@@ -485,13 +484,18 @@ def test_a_heartbeat_tells_what_is_wrong(site: Site) -> None:
         assert site.gateway.stop() == 0
 
 
-def test_a_journal_that_is_damaged_is_named_and_moved_by_people_only(site: Site) -> None:
+def test_a_journal_that_is_no_journal_is_put_aside_named_and_stops_no_start(site: Site) -> None:
     site.write()
     site.gateway.data.mkdir()
-    (site.gateway.data / "journal.sqlite").write_bytes(b"this is not a database" * 1000)
-    done = run(site.gateway.settings)
+    rubbish = b"this is not a database" * 1000
+    (site.gateway.data / "journal.sqlite").write_bytes(rubbish)
 
-    assert done.returncode == 2
-    assert "journal.sqlite: cannot be used" in done.stderr
-    assert "move it away to start afresh" in done.stderr
-    shutil.rmtree(site.gateway.data)
+    site.gateway.start()
+    site.gateway.ready()
+    site.alarm(0)
+
+    assert site.gateway.stop() == 0
+    (aside,) = site.gateway.data.glob("journal-damaged-*.sqlite")
+    assert aside.read_bytes() == rubbish
+    assert f"the damaged journal is now {aside}" in site.gateway.said()
+    assert "Check the disk" in site.gateway.said()
