@@ -79,6 +79,9 @@ class Alarm:
         return cls(**{**saved, "state": State(saved["state"])})
 
 
+SETS = ("active", "places", "zones", "named")
+
+
 @dataclass(slots=True)
 class Incident:
     """The alarms of one cause. It is over once all are calm and have been so for a while."""
@@ -93,6 +96,8 @@ class Incident:
     reason: str = ""
     sure: bool = False  # several signs agree
     told: str = ""  # the worst grade that people were told, "" = nothing yet
+    told_ns: int = 0  # when they were told last
+    named: set[str] = field(default_factory=set)  # what detectors called by its name, and people were told
     calm_ns: int = 0  # since when all its alarms are calm; meaningless while any is active
     alarms: dict[str, None] = field(default_factory=dict)  # keys, in order of joining
     active: set[str] = field(default_factory=set)  # keys whose condition holds
@@ -110,14 +115,14 @@ class Incident:
 
     def to_json(self) -> dict[str, Any]:
         plain = {column.name: getattr(self, column.name) for column in fields(self)}
-        for name in ("active", "places", "zones"):
+        for name in SETS:
             plain[name] = sorted(plain[name])
         clues = {key: asdict(clue) for key, clue in self.clues.items()}
         return {**plain, "alarms": list(self.alarms), "leaning": dict(self.leaning), "clues": clues}
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> "Incident":
-        sets = {name: set(saved[name]) for name in ("active", "places", "zones")}
+        sets = {name: set(saved.get(name, ())) for name in SETS}
         clues = {key: Clue(**clue) for key, clue in saved["clues"].items()}
         return cls(**{**saved, **sets, "alarms": dict.fromkeys(saved["alarms"]), "clues": clues})
 
@@ -299,6 +304,8 @@ class Incidents:
         incident.period_s = max(incident.period_s, other.period_s)
         if other.told and (not incident.told or other.told < incident.told):
             incident.told = other.told
+        incident.told_ns = max(incident.told_ns, other.told_ns)
+        incident.named |= other.named
         self._index(incident, other.places - incident.places, other.zones - incident.zones)
         incident.places |= other.places
         incident.zones |= other.zones

@@ -4,13 +4,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from alerts.alert import AlertChange
-from alerts.incidents import Alarm, Incidents
+from alerts.belief import WEAK
+from alerts.incidents import EVENT, SECOND_NS, Alarm, Incident, Incidents
 from alerts.overlays import Overlays
 from alerts.rules import worse
 from alerts.states import State, Turn, after
 from alerts.telling import particulars
 from config.channels import ChannelTable
 from config.grades import Grades
+
+FRESH_NS = 3600 * SECOND_NS
+"""So long after people were last told of an incident, a danger of another name in it is news to them."""
 
 
 class Surroundings(Protocol):
@@ -90,14 +94,27 @@ class Roll:
         return alarm.channel >= 0 and bool(self.overlays.of(alarm, self.channels.ids[alarm.channel]))
 
     def tell(self, alarm: Alarm, *, anew: bool = False) -> bool:
-        """Whether a change of this alarm is told to people: its incident opens or grows worse, or `anew`."""
+        """Whether people are told of a change of this alarm: its incident opens or grows worse, or `anew`.
+
+        An old incident also grows worse by a danger of another name: a leak beside a valve that has been
+        shut for hours must not drown in it.
+        """
         incident = self.incidents.open.get(alarm.incident)
-        if self.muted(alarm) or not (anew or incident is None or worse(alarm.grade, incident.told)):
+        if self.muted(alarm):
             return False
-        if incident is not None and worse(alarm.grade, incident.told):
-            incident.told = alarm.grade
+        if incident is not None:
+            if not (anew or worse(alarm.grade, incident.told) or self._another_danger(alarm, incident)):
+                return False
+            if worse(alarm.grade, incident.told):
+                incident.told = alarm.grade
+            incident.told_ns = self.now_ns
+            incident.named |= {incident.kind, alarm.own_kind}
         alarm.told = True
         return True
+
+    def _another_danger(self, alarm: Alarm, incident: Incident) -> bool:
+        named = alarm.family == EVENT and alarm.own_kind not in WEAK and alarm.own_kind not in incident.named
+        return named and self.now_ns - incident.told_ns >= FRESH_NS
 
     def emit(self, alarm: Alarm, type: str, *, notify: bool = False, event_ns: int = 0, **also: Any) -> None:
         """Record one change. also: actor, reason, because, extra."""

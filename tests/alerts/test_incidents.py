@@ -163,6 +163,21 @@ def test_an_incident_that_grows_worse_is_told_again() -> None:
     assert (worse.grade, worse.notify, worse.incident) == ("P2", True, mild.incident)
 
 
+@pytest.mark.parametrize(("later_s", "is_told"), [(60.0, False), (7200.0, True)])
+def test_a_danger_of_another_name_does_not_drown_in_an_old_incident(later_s: float, is_told: bool) -> None:
+    at = "p.b.voltage_min"
+    site = Site([("out", at, "feeder_outage"), ("high", at, "overvoltage"), ("sag", at, "voltage_sag")])
+    (opened,) = strange(site, ("out", at, -1))
+    site.restart()
+
+    other = told(strange(site, ("high", at, 1), after_s=later_s))
+    soon_after = told(strange(site, ("sag", at, -1), after_s=60.0))
+
+    assert opened.notify
+    assert [change.incident for change in other] == ([opened.incident] if is_told else [])
+    assert soon_after == [], "people were told just now"
+
+
 def test_signs_that_agree_make_two_warnings_a_certainty() -> None:
     site = Site()
     site.set("jump", "w.a.pressure", WARNING, -1)
