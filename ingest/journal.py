@@ -166,6 +166,15 @@ def misfit(connection: sqlite3.Connection, table: str) -> str:
     return " OR ".join(conditions)
 
 
+def read_texts(connection: sqlite3.Connection, table: str) -> None:
+    """Touch every text of a table: SQLite itself does not care whether one can be read."""
+    columns = connection.execute(f'PRAGMA table_info("{table}")').fetchall()
+    texts = ", ".join(f'"{name}"' for _, name, kind, *_ in columns if kind == "TEXT")
+    if texts:
+        for _ in connection.execute(f'SELECT {texts} FROM "{table}"'):
+            pass
+
+
 def mark(connection: sqlite3.Connection, name: str) -> int:
     """How far a piece of housekeeping has come; 0 at first."""
     row = connection.execute("SELECT n FROM marks WHERE name = ?", (name,)).fetchone()

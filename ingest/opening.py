@@ -135,6 +135,7 @@ def _look_closely(folder: Path, connection: sqlite3.Connection) -> None:
     for table in journal.tables(connection):
         if connection.execute(f"SELECT 1 FROM {table} WHERE {journal.misfit(connection, table)}").fetchone():
             verdict = f"a row of {table} holds what does not belong there"
+        journal.read_texts(connection, table)
     if verdict != "ok":
         raise journal.damaged(verdict)
     word.unlink(missing_ok=True)

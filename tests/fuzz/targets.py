@@ -226,15 +226,19 @@ class Openings:
         self._folder.mkdir()
         (self._folder / FILE_NAME).write_bytes(patched(self._whole, data))
         for _ in range(3):  # a life that meets damage may end; the next one puts it right
-            try:
-                self._live()
+            if self._lived():
                 break
-            except StorageFailed:
-                gc.collect()  # a life ends with its process: nothing of it may hold the file
-                continue
+            gc.collect()  # a life ends with its process: nothing of it may hold the file
         else:
             raise AssertionError("three lives did not put it right")
         read_ledger(self._folder).table()  # a figure that damage changed may show as an imbalance
+
+    def _lived(self) -> bool:
+        try:
+            self._live()
+        except StorageFailed:
+            return False
+        return True
 
     def _live(self) -> None:
         storage = Storage(self._folder, SITE, WallClock())
