@@ -17,7 +17,7 @@ from typing import Any
 
 APT_LINE = (
     "apt-get install -y --no-install-recommends"
-    " mosquitto mosquitto-clients influxdb nginx-light mbpoll strace faketime chromium fonts-noto-cjk"
+    " mosquitto mosquitto-clients influxdb nginx-light mbpoll strace chromium fonts-noto-cjk"
 )
 START_S = 20.0  # generous: the machine may be busy
 
@@ -27,14 +27,6 @@ def binary(name: str) -> str:
     found = shutil.which(name, path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
     if found is None:
         raise RuntimeError(f"{name} is not installed; install the servers that tests need:\n  {APT_LINE}")
-    return found
-
-
-def faketime() -> Path:
-    """The library that gives a process a wall clock of its own; a missing one fails as `binary` does."""
-    found = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
-    if found is None:
-        raise RuntimeError(f"faketime is not installed; install the servers that tests need:\n  {APT_LINE}")
     return found
 
 

@@ -1,6 +1,7 @@
 """Time in a real process: a clock that steps, a box that wakes up in 1970, summer time, wrong devices.
 
-The gateway runs under libfaketime; the broker, the devices and this test keep the machine's own time.
+The test sets the wall clock of the gateway's process; the broker, the devices and the test itself keep the
+machine's own time.
 """
 
 import contextlib
@@ -17,9 +18,34 @@ from typing import Any
 import pytest
 
 from tests.living import HOUSE, SECOND_NS, Gateway, Publisher, replayed, until
-from tests.parts import faketime, mosquitto
+from tests.parts import mosquitto
 
-SLEEP = "import threading, time\ntime.sleep = lambda s: (threading.Event().wait(s), None)[1]\n"
+# Python runs a module of this name before anything else. (Preloading libfaketime did the same for C, but its
+# locks now and then hung a process of many threads for ever.)
+SITE = """
+import datetime, pathlib, threading, time, time_machine
+
+hands = pathlib.Path(HANDS)
+true_s, monotonic_s = time.time(), time.monotonic()
+clock = time_machine.travel(true_s, tick=True).start()
+
+def set_to(text):
+    if text.startswith("@"):
+        clock.move_to(datetime.datetime.fromisoformat(text[1:] + "+00:00"))
+    else:
+        clock.move_to(true_s + time.monotonic() - monotonic_s + float(text))
+
+def follow(said):
+    while True:
+        time.sleep(0.02)
+        if (text := hands.read_text().strip()) != said:
+            set_to(text)
+            said = text
+
+said = hands.read_text().strip()
+set_to(said)
+threading.Thread(target=follow, args=[said], daemon=True).start()
+"""
 BROKER = "max_inflight_messages 1000\nmax_queued_messages 0"
 CHANNELS = """channel,medium,place,quantity,unit,period_s
 probe-1.ch4,gas,well.1,ch4,%{LEL},1
@@ -59,7 +85,7 @@ class Faked(Gateway):
         super().__init__(folder)
         self.hands = folder / "hands"
         (folder / "site").mkdir()
-        (folder / "site" / "sitecustomize.py").write_text(SLEEP)
+        (folder / "site" / "sitecustomize.py").write_text(SITE.replace("HANDS", repr(str(self.hands))))
 
     def set_clock(self, text: str) -> None:
         """`+3600` is an hour ahead; `@2026-03-29 00:59:50` begins there, in UTC, when the process starts."""
@@ -69,14 +95,7 @@ class Faked(Gateway):
 
     def start(self) -> None:
         self.lives += 1
-        env = os.environ | {
-            "LD_PRELOAD": str(faketime()),
-            "FAKETIME_TIMESTAMP_FILE": str(self.hands),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "PYTHONPATH": str(self.folder / "site"),
-            "TZ": "UTC",
-        }
+        env = os.environ | {"PYTHONPATH": str(self.folder / "site"), "TZ": "UTC"}
         with self.log.open("ab") as log:
             log.write(f"--- life {self.lives}\n".encode())
             log.flush()

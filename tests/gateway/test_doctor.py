@@ -227,7 +227,7 @@ def test_a_centre_whose_clock_is_not_ours(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_the_command_says_all_of_it_and_exits_1_where_something_is_wrong(tmp_path: Path) -> None:
-    with mosquitto(tmp_path / "broker", DEFAULT) as server:
+    with mosquitto(tmp_path / "broker", f"{DEFAULT}\nsys_interval 0") as server:  # no news of drops
         source = f'[[source]]\nkind = "mqtt"\nhost = "127.0.0.1"\nport = {server.port}\n'
         path = written(tmp_path, f'{source}[archive]\nfolder = "archive"\n')
         path.chmod(0o640)
