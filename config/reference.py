@@ -7,6 +7,7 @@ import inspect
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -205,6 +206,7 @@ _LENGTHS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 _WORDS: Mapping[Any, str] = {
     str: "text",
+    date: "date",
     int: "whole number",
     float: "number",
     bool: "true or false",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
@@ -57,7 +58,23 @@ def _above_warning(alarm: float | None, info: ValidationInfo) -> float | None:
     return alarm
 
 
+def _work_hours(text: str) -> str:
+    from config.workdays import hours
+
+    hours(text)
+    return text
+
+
+def _case_limits(limits: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    from config.clocks import read_clocks, with_limits
+
+    with_limits(read_clocks(), limits)
+    return limits
+
+
 Id = Annotated[str, AfterValidator(_plain_id)]
+WorkHours = Annotated[str, AfterValidator(_work_hours)]
+CaseLimits = Annotated[dict[str, dict[str, str]], AfterValidator(_case_limits)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 TimeZone = Annotated[str, AfterValidator(_known_timezone)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -285,6 +302,19 @@ class Cases(Settings):
         default=1800.0, description="how long every signal must stay back in band before a case may be closed"
     )
     timezone: TimeZone = Field(default="Asia/Shanghai", description="whose hours the page shows")
+    work_hours: WorkHours = Field(
+        default="09:00-12:00 13:00-17:00", description="when working hours and working days count"
+    )
+    holidays: str = Field(
+        default="CN",
+        description='country whose holidays and make-up working days count; "" = Monday to Friday alone',
+    )
+    days_off: list[date] = Field(default=[], description="further days on which nobody works")
+    days_on: list[date] = Field(default=[], description="further days on which people work")
+    limits: CaseLimits = Field(
+        default={},
+        description='by stage and grade: how long a case may stay there, such as `handling.P3 = "2 h"`',
+    )
 
 
 class CentreSettings(Settings):

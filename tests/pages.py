@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 
+from alerts.centre.stages import NEXT, Stage
 from alerts.incidents import Merging
 from alerts.rules import SHELF_CAP_S
 from alerts.states import TRANSITIONS, State
 from config.channels import MEDIA
+from config.clocks import read_clocks
 from config.forms import notes_of
-from config.grades import ANY, read_grades
+from config.grades import ANY, GRADES, read_grades
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -30,6 +32,23 @@ def states() -> str:
     """The state machine of alarms as a diagram."""
     lines = [f"    {before} --> {after}: {turn}" for (before, turn), after in TRANSITIONS.items()]
     return "\n".join(["```mermaid", "stateDiagram-v2", f"    [*] --> {State.NORMAL}", *lines, "```"])
+
+
+def case() -> str:
+    """The state machine of cases as a diagram."""
+    lines = [f"    {before} --> {after}: {act}" for (before, act), after in NEXT.items()]
+    return "\n".join(["```mermaid", "stateDiagram-v2", f"    [*] --> {Stage.RECEIVED}", *lines, "```"])
+
+
+def clocks() -> str:
+    """How long a case may stay in each stage."""
+    return _table(
+        ("stage", *GRADES),
+        (
+            (f"`{stage}`", *(by_grade[grade].text for grade in GRADES))
+            for stage, by_grade in read_clocks().items()
+        ),
+    )
 
 
 def merging() -> str:
@@ -107,6 +126,8 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "kinds": kinds,
         "faults": faults,
         "announcements": announcements,
+        "case": case,
+        "clocks": clocks,
     },
     "protocols.md": {"event": event},
 }

@@ -5,14 +5,35 @@ from typing import Any
 
 import msgspec
 
-from alerts.centre.cases import LATCHED, Incident, Stage, Waiting, waiting_for
+from alerts.centre.cases import LATCHED, Incident, Waiting, waiting_for
 from alerts.centre.events import CASE, STAFF_SOURCE, Fact
+from alerts.centre.stages import OVER, STEPS, may
+from config.workdays import limit
 
-ACTS = ("acknowledged", "shelved", "unshelved", "confirmed", "reset", "closed")
+ASIDE = ("shelved", "unshelved", "reset", "noted")  # acts that move no case
+ACTS = (*STEPS, *ASIDE)
 OUTCOMES = ("real", "false_alarm", "sensor_fault", "exercise")  # what the field found
 SHELF_CAP_S = {"P1": 0, "P2": 3600, "P3": 8 * 3600, "P4": 8 * 3600}  # domain facts §2 (a design choice there)
 SHELF_LEAST_S = 60
 NOTE_MOST = 1000
+TO_MOST = 120
+FIELDS: Mapping[str, tuple[str, ...]] = {  # what a step asks for, beside `seen`; see `_DETAILS`
+    "acknowledged": (),
+    "filed": ("note",),
+    "rejected": ("reason",),
+    "dispatched": ("to", "limit", "note"),
+    "engaged": (),
+    "returned": ("reason",),
+    "started": (),
+    "transferred": ("to", "limit", "reason"),
+    "reported": ("outcome", "note"),
+    "verifying": (),
+    "reworked": ("reason",),
+    "confirmed": ("outcome", "note"),
+    "closed": ("note",),
+    "evaluated": ("score", "note"),
+}
+SCORES = ("1", "2", "3", "4", "5")  # of an evaluation, 5 the best
 
 
 class ActRefused(Exception):
@@ -53,8 +74,7 @@ def prepare(
     seen = form.get("seen", "")
     if not seen.isdecimal() or int(seen) < incident.armed:
         raise ActRefused("grew_worse")
-    if incident.stage is Stage.CLOSED:
-        raise ActRefused("closed_already")
+    _check_stage(incident, kind)
     body: dict[str, Any] = {"actor": actor, **_DETAILS[kind](incident, form)}
     if kind == "closed" and (missing := waiting_for(incident, now_ns, verify_ns, gateway_silent)):
         raise NotYet(missing)
@@ -63,10 +83,72 @@ def prepare(
     return Fact(0, now_ns, STAFF_SOURCE, once, f"{CASE}{kind}.v1", incident.key, msgspec.json.encode(body))
 
 
-def _acknowledge(incident: Incident, form: Mapping[str, str]) -> dict[str, Any]:
-    if incident.stage is not Stage.RECEIVED:
+def allowed(incident: Incident) -> tuple[str, ...]:
+    """The steps that staff can take now, in the order of the loop."""
+    steps = may(incident.stage)
+    again = "acknowledged" not in steps and not incident.acknowledged and incident.stage not in OVER
+    return ("acknowledged", *steps) if again else steps
+
+
+def _check_stage(incident: Incident, kind: str) -> None:
+    """Whether the table holds such a step; a case that has grown worse may also be acknowledged anew."""
+    stage = incident.stage
+    if kind in allowed(incident) or (kind in ASIDE and (stage not in OVER or kind == "noted")):
+        return
+    if stage in OVER:
+        raise ActRefused("closed_already")
+    if kind == "acknowledged":
         raise ActRefused("acknowledged_already")
+    if kind == "closed" and incident.finding is None:
+        return  # said in full by what it still waits for
+    raise ActRefused("wrong_stage", stage=str(stage), act=kind)
+
+
+def _acknowledge(incident: Incident, form: Mapping[str, str]) -> dict[str, Any]:
     return {}
+
+
+def _file(incident: Incident, form: Mapping[str, str]) -> dict[str, Any]:
+    return {"note": _note(form, "note", required=False)}
+
+
+def _reject(incident: Incident, form: Mapping[str, str]) -> dict[str, Any]:
+    """Only what is over can be left unfiled: a signal out of band always has a case."""
+    if not incident.in_band or incident.latched:
+        raise ActRefused("still_out")
+    return {"reason": _note(form, "reason", required=True)}
+
+
+def _hand_over(incident: Incident, form: Mapping[str, str]) -> dict[str, Any]:
+    """To a unit or person, with a limit of its own where local rules set one."""
+    to = " ".join(form.get("to", "").split())
+    if not 2 <= len(to) <= TO_MOST:
+        raise ActRefused("to_missing", most=TO_MOST)
+    body = {"to": to, "note": _note(form, "note", required=False)}
+    if written := form.get("limit", "").strip():
+        try:
+            body["limit"] = limit(written).text
+        except ValueError as error:
+            raise ActRefused("limit_unclear") from error
+    return body
+
+
+def _transfer(incident: Incident, form: Mapping[str, str]) -> dict[str, Any]:
+    return {**_hand_over(incident, form), "reason": _note(form, "reason", required=True)}
+
+
+def _why(incident: Incident, form: Mapping[str, str]) -> dict[str, Any]:
+    return {"reason": _note(form, "reason", required=True)}
+
+
+def _evaluate(incident: Incident, form: Mapping[str, str]) -> dict[str, Any]:
+    if form.get("score") not in SCORES:
+        raise ActRefused("score_missing")
+    return {"score": int(form["score"]), "note": _note(form, "note", required=False)}
+
+
+def _say(incident: Incident, form: Mapping[str, str]) -> dict[str, Any]:
+    return {"note": _note(form, "note", required=True)}
 
 
 def _shelve(incident: Incident, form: Mapping[str, str]) -> dict[str, Any]:
@@ -97,7 +179,7 @@ def _confirm(incident: Incident, form: Mapping[str, str]) -> dict[str, Any]:
 def _reset(incident: Incident, form: Mapping[str, str]) -> dict[str, Any]:
     if not incident.latched:
         raise ActRefused("nothing_latched")
-    if incident.stage is Stage.RECEIVED:
+    if not incident.acknowledged:
         raise ActRefused("acknowledge_first")
     return {}
 
@@ -108,6 +190,18 @@ def _close(incident: Incident, form: Mapping[str, str]) -> dict[str, Any]:
 
 _DETAILS = {
     "acknowledged": _acknowledge,
+    "filed": _file,
+    "rejected": _reject,
+    "dispatched": _hand_over,
+    "engaged": _file,
+    "returned": _why,
+    "started": _file,
+    "transferred": _transfer,
+    "reported": _confirm,
+    "verifying": _file,
+    "reworked": _why,
+    "evaluated": _evaluate,
+    "noted": _say,
     "shelved": _shelve,
     "unshelved": _unshelve,
     "confirmed": _confirm,
@@ -135,6 +229,6 @@ def _commands(incident: Incident, kind: str, body: Mapping[str, Any]) -> list[di
     if kind == "reset":
         latched = [alarm.id for alarm in incident.alarms.values() if alarm.now.state in LATCHED]
         return [{"kind": "reset", "body": {"alert_id": id}} for id in sorted(latched)]
-    if kind == "acknowledged" or (kind == "confirmed" and incident.stage is Stage.RECEIVED):
+    if kind in STEPS and not incident.acknowledged:  # whoever does anything about it has seen it
         return [{"kind": "ack", "body": {"incident": incident.id}}]
     return []

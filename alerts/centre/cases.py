@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from alerts.centre.events import Change, nanoseconds
+from alerts.centre.stages import FIELD, OVER, STEPS, WORSENED, Stage, after
 
 GRADES = ("P1", "P2", "P3", "P4")
 IN_BAND = frozenset({"NORMAL", "RTN_UNACK"})  # the condition is false
@@ -14,24 +14,6 @@ ARMING = frozenset(
 )  # these call people, where `notify` says so
 LATCHED = frozenset({"LATCH_UNACK", "LATCH_ACK"})  # in band or not: someone must reset it by hand
 UNACKNOWLEDGED = frozenset({"ACTIVE_UNACK", "RTN_UNACK", "LATCH_UNACK"})
-
-
-class Stage(StrEnum):
-    """Where a case stands: those steps of the seven-step loop (domain facts §3) that are walked here."""
-
-    RECEIVED = "received"  # 受理: nobody has taken it yet
-    ACCEPTED = "accepted"  # 接单: someone has acknowledged it
-    VERIFYING = "verifying"  # 核查: confirmed in the field, the signal must prove it
-    CLOSED = "closed"  # 结案
-
-
-NEXT: Mapping[tuple[Stage, str], Stage] = {  # (where it stands, what is done) -> where it then stands
-    (Stage.RECEIVED, "acknowledged"): Stage.ACCEPTED,
-    (Stage.RECEIVED, "confirmed"): Stage.VERIFYING,
-    (Stage.ACCEPTED, "confirmed"): Stage.VERIFYING,
-    (Stage.VERIFYING, "confirmed"): Stage.VERIFYING,
-    (Stage.VERIFYING, "closed"): Stage.CLOSED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +32,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What a member of staff did: acknowledged, shelved, unshelved, confirmed, reset, closed."""
+    """What a member of staff did: a step of the table in `stages`, or shelved, unshelved, reset, noted."""
 
     number: int
     id: str  # whoever presses a button twice sends the same
@@ -129,6 +111,15 @@ class Alarm:
         return next((told.change.plot for told in reversed(self.ordered) if told.change.plot), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a case stands, and which fact brought it there."""
+
+    stage: Stage
+    since_ns: int  # when the centre stored that fact
+    number: int
+
+
 @dataclass
 class Incident:
     """The alarms of one cause, and the case that people keep about it."""
@@ -181,18 +172,41 @@ class Incident:
     @property
     def armed(self) -> int:
         """The newest fact that called people: an act counts only when it came after."""
+        return max(told.number for told in self._calls)
+
+    @property
+    def _calls(self) -> list[Told]:
+        """The changes that called people; of an incident that called nobody, its first."""
         every = [told for alarm in self.alarms.values() for told in alarm.told.values()]
-        calls = [told.number for told in every if told.change.notify and told.type in ARMING]
-        return max(calls) if calls else min(told.number for told in every)
+        calls = [told for told in every if told.change.notify and told.type in ARMING]
+        return calls or [min(every, key=lambda told: told.number)]
 
     @property
     def stage(self) -> Stage:
-        stage = Stage.RECEIVED
-        for act in self.acts_since_armed:
-            stage = NEXT.get((stage, act.kind), stage)
-        if stage is Stage.RECEIVED and self.acknowledged_at_gateway:
-            return Stage.ACCEPTED
-        return stage
+        return self.standing.stage
+
+    @property
+    def standing(self) -> Standing:
+        """Where the acts of staff, and the changes that called people, have brought the case."""
+        calls = self._calls
+        turns = {told.number: (WORSENED, told.received_ns) for told in calls}
+        turns |= {act.number: (act.kind, act.at_ns) for act in self.acts.values()}
+        born = min(calls, key=lambda told: told.number)
+        now = Standing(Stage.RECEIVED, born.received_ns, born.number)
+        for number in sorted(turns):
+            kind, at_ns = turns[number]
+            stage = after(now.stage, kind)
+            if stage is not now.stage or (kind == WORSENED and stage is Stage.RECEIVED):
+                now = Standing(stage, at_ns, number)
+        if now.stage is Stage.RECEIVED and (taken := self.acknowledged_at_gateway) is not None:
+            return Standing(Stage.ACCEPTED, taken.received_ns, taken.number)
+        return now
+
+    @property
+    def acknowledged(self) -> bool:
+        """Somebody has taken it since it last called people."""
+        steps = any(act.kind in STEPS for act in self.acts_since_armed)
+        return steps or self.acknowledged_at_gateway is not None
 
     @property
     def acts_since_armed(self) -> list[Act]:
@@ -229,11 +243,35 @@ class Incident:
             return False
         if self.quiet:
             return not self.in_band
-        return self.stage is not Stage.CLOSED
+        return self.stage not in OVER
 
-    def last_act(self, kind: str) -> Act | None:
-        """The newest act of this kind that still counts."""
-        return next((act for act in reversed(self.acts_since_armed) if act.kind == kind), None)
+    def last_act(self, *kinds: str) -> Act | None:
+        """The newest act of these kinds that still counts."""
+        return next((act for act in reversed(self.acts_since_armed) if act.kind in kinds), None)
+
+    @property
+    def finding(self) -> Act | None:
+        """What the field said last, unless it was sent back to work since."""
+        newest = self.last_act(*FIELD, "reworked")
+        return newest if newest is not None and newest.kind in FIELD else None
+
+    @property
+    def last_order(self) -> Act | None:
+        """The order by which somebody has the case in hand; None when it was returned."""
+        for number in sorted(self.acts, reverse=True):
+            if self.acts[number].kind in ("dispatched", "transferred", "returned"):
+                return self.acts[number] if self.acts[number].kind != "returned" else None
+        return None
+
+    @property
+    def assigned(self) -> str:
+        """Whom it was given to, while they have it."""
+        return str(self.last_order.body.get("to", "")) if self.last_order else ""
+
+    @property
+    def called_ns(self) -> int:
+        """When the centre learned that people are called, the last time."""
+        return max(self._calls, key=lambda told: told.number).received_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +290,7 @@ def waiting_for(incident: Incident, now_ns: int, verify_ns: int, gateway_silent:
     `verify_ns`, told by a gateway that is being heard: silence proves nothing.
     """
     missing = []
-    if incident.last_act("confirmed") is None:
+    if incident.finding is None:
         missing.append(Waiting("field"))
     if incident.latched:
         missing.append(Waiting("reset", alarms=len(incident.latched)))

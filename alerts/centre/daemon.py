@@ -12,11 +12,14 @@ from collections.abc import Callable, Iterator
 import uvicorn
 
 from alerts.centre.casebook import Casebook, CasebookFailed, append
+from alerts.centre.clocks import Clocks
 from alerts.centre.desk import Desk
 from alerts.centre.passing import append_and_pass_on, deliveries, prune
 from alerts.centre.web import application
+from config.clocks import read_clocks, with_limits
 from config.errors import SettingsError
-from config.settings import CentreSettings
+from config.settings import Cases, CentreSettings
+from config.workdays import work_calendar
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +52,7 @@ async def _serve(
         casebook,
         {gateway.id: gateway.heartbeat_s for gateway in settings.gateway},
         verify_s=settings.cases.verify_s,
+        clocks=_clocks(settings.cases),
         append=append_and_pass_on if settings.notifier else append,
     )
     desk.load()
@@ -85,6 +89,11 @@ async def _serve(
             chore.result()  # none ends by itself: whatever went wrong is seen
         chore.cancel()
     return FAILURE if failures else SUCCESS
+
+
+def _clocks(cases: Cases) -> Clocks:
+    calendar = work_calendar(cases.timezone, cases.work_hours, cases.holidays, cases.days_off, cases.days_on)
+    return Clocks(calendar, with_limits(read_clocks(), cases.limits))
 
 
 async def _tidy(desk: Desk) -> None:

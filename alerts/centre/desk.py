@@ -19,6 +19,7 @@ from alerts.centre import casebook as book
 from alerts.centre.acts import ActRefused, prepare
 from alerts.centre.board import Board
 from alerts.centre.cases import Alarm, Incident
+from alerts.centre.clocks import Clocks
 from alerts.centre.events import (
     ALERT,
     CENTRE_SOURCE,
@@ -29,7 +30,9 @@ from alerts.centre.events import (
     Fact,
     without_vitals,
 )
+from config.clocks import read_clocks
 from config.grades import read_grades
+from config.workdays import work_calendar
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -88,6 +91,7 @@ class Desk:
         gateways: Mapping[str, float],
         *,
         verify_s: float = 1800.0,
+        clocks: Clocks | None = None,
         append: Callable[[sqlite3.Connection, Sequence[Fact]], list[Fact]] = book.append,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -95,6 +99,7 @@ class Desk:
         self.board = Board()
         self.gateways = {id: Gateway(id, heartbeat_s) for id, heartbeat_s in gateways.items()}
         self.verify_ns = int(verify_s * SECOND_NS)
+        self.clocks = clocks or Clocks(work_calendar("UTC", "09:00-17:00", ""), read_clocks())
         self.clock = clock
         self._append = append
         self.refused: Counter[str] = Counter()  # posts turned away since the start, by reason
@@ -325,7 +330,7 @@ class Desk:
 
 def by_urgency(incidents: Sequence[Incident]) -> list[Incident]:
     """The gravest first, then those that nobody has taken, then the newest."""
-    return sorted(incidents, key=lambda i: (i.grade, i.stage != "received", -i.since_ns))
+    return sorted(incidents, key=lambda i: (i.grade, i.acknowledged, -i.since_ns))
 
 
 def _fact(event: Event, gateway: str, now_ns: int) -> Fact:

@@ -6,19 +6,36 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from alerts.centre.acts import SHELF_CAP_S
-from alerts.centre.cases import ARMING, Act, Alarm, Incident, Stage, Told, Waiting, timeline, waiting_for
+from alerts.centre.acts import FIELDS, SHELF_CAP_S, allowed
+from alerts.centre.cases import ARMING, Act, Alarm, Incident, Told, Waiting, timeline, waiting_for
 from alerts.centre.desk import Desk, Gateway
 from alerts.centre.events import Change, nanoseconds
 from alerts.centre.plots import draw, plain_unit, series_of
+from alerts.centre.stages import FILED, OVER, STEPS, Stage
 from alerts.centre.words import Words
 
 SECOND_NS = 1_000_000_000
 LATE_S = 60  # received this much later than noticed: said so
-ACK_DUE_S = {"P1": 120, "P2": 300, "P3": 900, "P4": 3600}  # domain facts §12 (a design choice there)
 CERTAINTY = {"P1": "Observed", "P2": "Likely", "P3": "Likely", "P4": "Possible"}  # domain facts §11
 SHELVES_S = (900, 3600, 4 * 3600, 8 * 3600)
 TIMELINE_MOST = 200
+LOOP = ("accepted", "registered", "dispatched", "handling", "feedback", "verifying", "closed")
+LOOP_AT = {  # the step of the loop that a stage is in
+    Stage.RECEIVED: 0,
+    Stage.ACCEPTED: 1,
+    Stage.REGISTERED: 2,
+    Stage.DISPATCHED: 3,
+    Stage.ENGAGED: 3,
+    Stage.HANDLING: 4,
+    Stage.TRANSFERRED: 4,
+    Stage.FEEDBACK: 5,
+    Stage.VERIFYING: 6,
+    Stage.CLOSED: 7,
+    Stage.EVALUATED: 7,
+    Stage.REJECTED: 7,
+}
+TOLD_OF_ACTS = ("to", "outcome", "score", "limit", "reason", "note", "account", "address")
+OWN_PLACE = ("acknowledged", "confirmed", "closed")  # steps that have a place of their own on the page
 TELLS = ARMING | {"cleared"}  # changes whose reason says something new
 
 
@@ -48,8 +65,8 @@ def card(incident: Incident, desk: Desk, eye: Eye) -> dict[str, Any]:
     lead, words = incident.lead.said, eye.words
     stage, quiet = incident.stage, incident.quiet
     shown = ("information" if incident.open else "over") if quiet else str(stage)
-    due_ns = _due_ns(incident)
-    waits = stage is Stage.RECEIVED and not quiet
+    due_ns = desk.clocks.due_ns(incident)
+    waits = not incident.acknowledged and stage not in OVER and not quiet
     return {
         "key": incident.key,
         "grade": incident.grade,
@@ -67,9 +84,10 @@ def card(incident: Incident, desk: Desk, eye: Eye) -> dict[str, Any]:
         "stage_word": words.of("stage", shown),
         "acked_by": _acked_by(incident),
         "may_acknowledge": waits,
-        "due_iso": eye.iso(due_ns) if waits and incident.open else "",
-        "due": eye.clock(due_ns),
-        "overdue": waits and due_ns < eye.now_ns,
+        "due_iso": eye.iso(due_ns) if due_ns is not None else "",
+        "due": eye.clock(due_ns) if due_ns is not None else "",
+        "overdue": due_ns is not None and due_ns < eye.now_ns,
+        "assigned": incident.assigned if stage in FILED else "",
         "in_band": incident.in_band,
         "state_word": words.of("state", incident.lead.now.state),
         "shelved": _shelved(incident, eye),
@@ -86,7 +104,8 @@ def whole(incident: Incident, desk: Desk, eye: Eye) -> dict[str, Any]:
     cap_s = (
         0 if incident.gateway == "centre" else min(SHELF_CAP_S[a.now.grade] for a in incident.alarms.values())
     )
-    case_open = incident.stage is not Stage.CLOSED and not incident.quiet
+    case_open = incident.stage not in OVER and not incident.quiet
+    steps = () if incident.quiet else allowed(incident)
     return {
         **card(incident, desk, eye),
         "gateway": incident.gateway,
@@ -105,8 +124,11 @@ def whole(incident: Incident, desk: Desk, eye: Eye) -> dict[str, Any]:
         "waiting": [_waiting(one, eye) for one in waiting],
         "case_open": case_open,
         "may_close": case_open and not waiting,
-        "may_confirm": case_open,
-        "may_reset": case_open and bool(incident.latched) and incident.stage is not Stage.RECEIVED,
+        "may_confirm": "confirmed" in steps and "reported" not in steps,
+        "may_report": "reported" in steps,
+        "steps": [(act, FIELDS[act]) for act in steps if act not in (*OWN_PLACE, "reported")],
+        "loop": _loop(incident, words),
+        "may_reset": case_open and bool(incident.latched) and incident.acknowledged,
         "shelves": [(seconds, words.span(seconds)) for seconds in SHELVES_S if seconds <= cap_s],
         "p1": incident.grade == "P1",
         "may_shelve": case_open and cap_s > 0 and not incident.in_band and _shelved(incident, eye) == "",
@@ -139,9 +161,7 @@ def gateway_line(gateway: Gateway, desk: Desk, eye: Eye) -> dict[str, Any]:
 def audit_line(type: str, body: Mapping[str, Any], incident: str, at_ns: int, eye: Eye) -> dict[str, Any]:
     """One line of the audit log."""
     word = type.removeprefix("city.linkage.").removeprefix("case.").removesuffix(".v1")
-    details = [
-        str(body[name]) for name in ("outcome", "reason", "note", "account", "address") if body.get(name)
-    ]
+    details = [str(body[name]) for name in TOLD_OF_ACTS if body.get(name)]
     return {
         "at": eye.clock(at_ns),
         "who": str(body.get("actor", "")),
@@ -159,14 +179,16 @@ def _by_gravity(incident: Incident) -> Sequence[Alarm]:
     return sorted(incident.alarms.values(), key=lambda a: (a.in_band, a.now.grade, a.first.detected_ns, a.id))
 
 
-def _due_ns(incident: Incident) -> int:
-    """When someone must have acknowledged: counted from the newest change that called people."""
-    called = [t for a in incident.alarms.values() for t in a.told.values() if t.number == incident.armed]
-    return called[0].received_ns + ACK_DUE_S[incident.grade] * SECOND_NS
+def _loop(incident: Incident, words: Words) -> list[tuple[str, str]]:
+    """The seven steps, each with how far it is: done, now or ahead."""
+    stage = incident.stage
+    at = LOOP_AT[stage]
+    how = ["done" if number < at else "now" if number == at else "ahead" for number in range(len(LOOP))]
+    return [(words.of("loop", name), one) for name, one in zip(LOOP, how)]
 
 
 def _acked_by(incident: Incident) -> str:
-    act = incident.last_act("acknowledged") or incident.last_act("confirmed")
+    act = incident.last_act(*STEPS)
     if act:
         return act.actor
     told = incident.acknowledged_at_gateway
@@ -257,7 +279,11 @@ def _act_line(act: Act, desk: Desk, eye: Eye) -> dict[str, Any]:
         texts.append(words.span(act.body["seconds"]))
     if act.body.get("one_shot"):
         texts.append(words("one_shot"))
-    texts += [act.body[name] for name in ("reason", "note") if act.body.get(name)]
+    if "to" in act.body:
+        texts.append(f"→ {act.body['to']}")
+    if "score" in act.body:
+        texts.append(words("score_of", score=act.body["score"]))
+    texts += [act.body[name] for name in ("limit", "reason", "note") if act.body.get(name)]
     commands = []
     for id in desk.board.commands_of(act):
         result = desk.board.result_of(id)

@@ -3,11 +3,18 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from alerts.centre.acts import ActRefused, NotYet, prepare
+from alerts.centre.acts import ACTS, ActRefused, NotYet, prepare
 from alerts.centre.board import Board
-from alerts.centre.cases import Incident, Stage, timeline, waiting_for
+from alerts.centre.cases import Incident, timeline, waiting_for
+from alerts.centre.clocks import Clocks
 from alerts.centre.events import Fact
+from alerts.centre.stages import Stage
+from config.clocks import read_clocks
+from config.workdays import work_calendar
 from tests.alerts.centre.world import SECOND_NS, Story, done, fact
 
 SOURCE = "urn:watchline:gw-1"
@@ -203,30 +210,30 @@ def test_closing_without_field_confirmation_is_impossible_even_as_a_fact(desk: D
     assert desk.incident(burst).stage is Stage.ACCEPTED
 
 
-@pytest.mark.parametrize("given", [{"grade": "P4"}, {"grade": "P3", "warmup": True, "rule": "jump"}])
+@pytest.mark.parametrize("said", [{"grade": "P4"}, {"grade": "P3", "warmup": True, "rule": "jump"}])
 def test_information_and_learning_ask_nothing_and_end_with_their_signal(
-    desk: Desk, burst: Story, given: dict[str, Any]
+    desk: Desk, burst: Story, said: dict[str, Any]
 ) -> None:
-    desk.told(burst.raised(**given))
+    desk.told(burst.raised(**said))
     assert desk.incident(burst).quiet
     assert burst.key in desk.board.open
 
-    desk.told(burst.cleared(**given))
+    desk.told(burst.cleared(**said))
 
     assert burst.key not in desk.board.open
 
 
 @pytest.mark.parametrize(
-    "given",
+    "said",
     [
         {"grade": "P1", "rule": "jump"},
         {"grade": "P3", "rule": "water.pressure.low"},
     ],
 )
 def test_a_high_grade_or_a_level_asks_for_people_from_the_first_minute(
-    desk: Desk, burst: Story, given: dict[str, Any]
+    desk: Desk, burst: Story, said: dict[str, Any]
 ) -> None:
-    desk.told(burst.raised(warmup=True, **given))
+    desk.told(burst.raised(warmup=True, **said))
 
     assert not desk.incident(burst).quiet
 
@@ -299,3 +306,152 @@ def test_the_timeline_tells_everything_newest_first(desk: Desk, burst: Story) ->
 
     told = [line.told.type if line.told else line.act.kind if line.act else "" for line in lines]
     assert told == ["cleared", "acknowledged", "raised"]
+
+
+LOOP = ("acknowledged", "filed", "dispatched", "engaged", "started", "reported", "verifying", "closed")
+
+
+def test_the_seven_steps_lead_from_received_to_closed_and_to_an_evaluation(desk: Desk, burst: Story) -> None:
+    desk.told(burst.raised())
+    stages = []
+    for kind in (*LOOP, "evaluated"):
+        desk.did(burst, kind, to="street 2")
+        stages.append(str(desk.incident(burst).stage))
+
+    assert stages == [
+        *("accepted", "registered", "dispatched", "engaged", "handling", "feedback", "verifying"),
+        *("closed", "evaluated"),
+    ]
+
+
+def test_an_order_that_is_returned_is_to_be_dispatched_again(desk: Desk, burst: Story) -> None:
+    desk.told(burst.raised())
+    for kind in LOOP[:3]:
+        desk.did(burst, kind, to="street 2")
+    assert desk.incident(burst).assigned == "street 2"
+
+    desk.did(burst, "returned", reason="not our street")
+
+    assert desk.incident(burst).stage is Stage.REGISTERED
+    assert desk.incident(burst).assigned == ""
+
+
+def test_work_that_fails_verification_goes_back_and_its_feedback_counts_no_more(
+    desk: Desk, burst: Story
+) -> None:
+    desk.told(burst.raised())
+    for kind in LOOP[:-1]:
+        desk.did(burst, kind, to="street 2", outcome="real")
+    desk.told(burst.cleared())
+    assert desk.missing(burst, later_ns=WINDOW_NS) == []
+
+    desk.did(burst, "reworked", reason="still wet")
+
+    assert desk.incident(burst).stage is Stage.HANDLING
+    assert desk.missing(burst, later_ns=WINDOW_NS) == ["field"]
+    with pytest.raises(NotYet):
+        desk.act(burst, "closed")
+
+
+def test_who_is_under_way_stays_under_way_when_it_grows_worse_but_the_desk_must_look_again(
+    desk: Desk, burst: Story
+) -> None:
+    desk.told(burst.raised(grade="P3"))
+    for kind in LOOP[:5]:
+        desk.did(burst, kind, to="street 2")
+    assert desk.incident(burst).acknowledged
+
+    desk.told(burst.change("updated", "ACTIVE_UNACK", grade="P1", notify=True))
+
+    assert desk.incident(burst).stage is Stage.HANDLING
+    assert not desk.incident(burst).acknowledged
+    assert b'"ack"' in desk.act(burst, "acknowledged").data
+    assert b'"ack"' in desk.act(burst, "reported", outcome="real", note="valve shut").data
+
+
+def test_what_is_out_of_remit_is_handed_over_and_its_answer_is_feedback(desk: Desk, burst: Story) -> None:
+    desk.told(burst.raised())
+    desk.did(burst, "acknowledged")
+    desk.did(burst, "transferred", to="110", reason="a crime")
+    assert desk.incident(burst).assigned == "110"
+    assert burst.key in desk.board.open, "handed over is not closed"
+
+    desk.did(burst, "reported", outcome="real")
+
+    assert desk.incident(burst).stage is Stage.FEEDBACK
+
+
+def test_only_what_is_back_in_band_may_be_left_unfiled(desk: Desk, burst: Story) -> None:
+    desk.told(burst.raised())
+    with pytest.raises(ActRefused, match="still_out"):
+        desk.act(burst, "rejected", reason="a drill")
+    desk.told(burst.cleared())
+    desk.board.fold(
+        Fact(
+            99, desk.now_ns, "urn:watchline:centre:staff", "x", "city.linkage.case.rejected.v1", burst.key,
+            desk.act(burst, "rejected", reason="a drill").data,
+        )
+    )  # fmt: skip
+
+    assert desk.incident(burst).stage is Stage.REJECTED
+    assert burst.key not in desk.board.open
+
+
+@given(st.lists(st.sampled_from([*ACTS, "worse", "better"]), max_size=25))
+def test_however_staff_and_signals_mix_nothing_is_closed_without_feedback_and_a_calm_signal(
+    turns: list[str],
+) -> None:
+    desk, story = Desk(), Story(SOURCE, "water.main-7")
+    desk.told(story.raised())
+    for turn in turns:
+        if turn == "worse":
+            desk.told(story.change("updated", "ACTIVE_UNACK", grade="P1", notify=True))
+        elif turn == "better":
+            desk.told(story.cleared())
+        else:
+            form = {"outcome": "real", "note": "seen", "reason": "so", "to": "street", "score": "5"}
+            try:
+                made = desk.act(story, turn, seen=None, seconds="600", **form)
+            except ActRefused:
+                continue
+            desk.number += 1
+            desk.board.fold(replace(made, number=desk.number, id=f"act-{desk.number}"))
+            if turn == "closed":
+                incident = desk.incident(story)
+                assert incident.finding is not None
+                assert incident.in_band
+
+
+def test_a_limit_given_with_the_order_is_counted_in_working_hours(desk: Desk, burst: Story) -> None:
+    calendar = work_calendar("Asia/Shanghai", "09:00-12:00 13:00-17:00", "CN")
+    clocks = Clocks(calendar, read_clocks())
+    desk.told(burst.raised(grade="P3"))
+    assert clocks.due_ns(desk.incident(burst)) == desk.now_ns + 15 * MINUTE_NS
+    for kind in LOOP[:5]:
+        desk.did(burst, kind, to="street 2", limit="4 working hours")
+
+    due_ns = clocks.due_ns(desk.incident(burst))
+
+    assert due_ns is not None
+    order = desk.incident(burst).last_order
+    assert order is not None
+    assert calendar.worked_s(order.at_ns, due_ns) == 4 * 3600
+
+
+@pytest.mark.parametrize(
+    ("kind", "form", "code"),
+    [
+        ("dispatched", {"to": "x"}, "to_missing"),
+        ("dispatched", {"to": "street 2", "limit": "soon"}, "limit_unclear"),
+        ("started", {}, "wrong_stage"),
+        ("evaluated", {"score": "5"}, "wrong_stage"),
+    ],
+)
+def test_a_step_that_lacks_something_or_comes_too_early_is_refused(
+    desk: Desk, burst: Story, kind: str, form: dict[str, str], code: str
+) -> None:
+    desk.told(burst.raised())
+    desk.did(burst, "filed")
+
+    with pytest.raises(ActRefused, match=code):
+        desk.act(burst, kind, seen=None, **form)

@@ -135,7 +135,7 @@ def test_from_login_to_a_closed_case(opened: Callable[..., Page], city: Centre) 
     page.click("#close")
     expect(page.locator("[role=alert]")).to_have_text("还不能结案。")
     page.wait_for_timeout(2500)  # the signal stays in band for the whole window
-    page.fill("input[name=note]", "已修复")
+    page.fill("#close-note", "已修复")
     page.click("#close")
     expect(page.locator(".chip.stage")).to_have_text("已结案 · wang")
     shot(page, "closed")
