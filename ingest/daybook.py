@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import msgspec
 
 from config.errors import SettingsError
 from ingest.ledger import Ledger
+from ingest.parquet import sync
 
 FILE_NAME = "ledger.jsonl"
 NOTHING = "0" * 64  # what the first line has before it
@@ -38,11 +40,10 @@ def append(folder: Path, ledger: Ledger, about: Mapping[str, Any]) -> str:
     path = folder / FILE_NAME
     with path.open("a+b") as file:
         file.seek(0)
-        lines = file.read().splitlines(keepends=True)
-        if lines and not lines[-1].endswith(b"\n"):
-            file.truncate(sum(map(len, lines[:-1])))
-            del lines[-1]
-        before = _hash(lines[-1].rstrip(b"\n")) if lines else NOTHING
+        lines, torn = _lines(file.read())
+        if torn:
+            file.truncate(file.tell() - len(torn))
+        before = _hash(lines[-1]) if lines else NOTHING
         total = ledger.as_dict()["total"]
         entry = {"line": len(lines) + 1, **about, "balanced": ledger.balanced, **total}
         entry |= {
@@ -55,16 +56,21 @@ def append(folder: Path, ledger: Ledger, about: Mapping[str, Any]) -> str:
         file.write(line + b"\n")
         file.flush()
         os.fsync(file.fileno())
+    if not lines:
+        sync(folder)
     return _hash(line)
 
 
 def last_moment(folder: Path) -> str:
     """The `at` of the newest line; "" where there is none that can be read."""
     path = folder / FILE_NAME
-    lines = path.read_bytes().splitlines() if path.exists() else []
+    lines, torn = _lines(path.read_bytes()) if path.exists() else ([], b"")
+    if torn or not lines:
+        return ""
     try:
-        return str(msgspec.json.decode(lines[-1])["at"]) if lines else ""
-    except (msgspec.DecodeError, KeyError, TypeError):
+        at = str(msgspec.json.decode(lines[-1])["at"])
+        return at if datetime.fromisoformat(at).tzinfo else ""
+    except (ValueError, KeyError, TypeError):
         return ""
 
 
@@ -74,21 +80,25 @@ def verify(folder: Path) -> Verdict:
     if not path.is_file():
         raise SettingsError(f"{path}: no such file; the first line is written when a gateway starts")
     before, known = NOTHING, dict.fromkeys(RISING, 0)
-    lines = path.read_bytes().splitlines(keepends=True)
+    lines, _ = _lines(path.read_bytes())
     for number, line in enumerate(lines, 1):
-        if not line.endswith(b"\n"):
-            return Verdict(number - 1, before, "")  # torn by a crash; the next one is written over it
-        trouble = _trouble(line.rstrip(b"\n"), number, before, known)
+        trouble = _trouble(line, number, before, known)
         if trouble:
             return Verdict(number - 1, before, f"{path}:{number}: {trouble}")
-        before = _hash(line.rstrip(b"\n"))
+        before = _hash(line)
     return Verdict(len(lines), before, "")
+
+
+def _lines(content: bytes) -> tuple[list[bytes], bytes]:
+    """(whole lines, the end that a crash tore). Only a newline ends one: a carriage return is damage."""
+    *lines, torn = content.split(b"\n")
+    return lines, torn
 
 
 def _trouble(line: bytes, number: int, before: str, known: dict[str, int]) -> str:
     try:
         entry = msgspec.json.decode(line, type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except ValueError as error:  # also a text that is no UTF-8
         return f"is no line of the ledger ({error})"
     if entry.get("before") != before:
         return "does not carry the hash of the line before: that one was changed, or lines were removed"

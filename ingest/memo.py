@@ -5,6 +5,7 @@ hardly ever change. A channel's number means nothing without its name.
 """
 
 import contextlib
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ingest.parquet import sync
 FILE_NAME = "journal.memo"
 MAGIC = b"SQLite format 3\0"
 INTERIOR = 5  # a page of a table's tree that only points at others (sqlite.org/fileformat2.html)
+SEAL_BYTES = 4
 HEADER_BYTES = 100  # before the tree on the first page
 
 
@@ -31,7 +33,7 @@ def remember(folder: Path) -> None:
     path = folder / journal.FILE_NAME
     with contextlib.closing(journal.open_reader(folder)) as connection:
         channels = connection.execute("SELECT * FROM channel ORDER BY number").fetchall()
-    text = msgspec.msgpack.encode(Memo(_schema_pages(path), channels))
+    text = _sealed(msgspec.msgpack.encode(Memo(_schema_pages(path), channels)))
     memo = folder / FILE_NAME
     if not memo.exists() or memo.read_bytes() != text:
         part = memo.with_suffix(".part")
@@ -44,9 +46,16 @@ def remember(folder: Path) -> None:
 def recall(folder: Path) -> Memo:
     """What was kept; an empty memo where nothing was, or it is damaged too."""
     try:
-        return msgspec.msgpack.decode((folder / FILE_NAME).read_bytes(), type=Memo)
-    except (OSError, msgspec.DecodeError):
+        text = (folder / FILE_NAME).read_bytes()
+    except OSError:
         return Memo({}, [])
+    content = text[:-SEAL_BYTES]
+    return msgspec.msgpack.decode(content, type=Memo) if _sealed(content) == text else Memo({}, [])
+
+
+def _sealed(content: bytes) -> bytes:
+    """With its checksum behind it: pages that were damaged here too must not be put back."""
+    return content + zlib.crc32(content).to_bytes(SEAL_BYTES, "little")
 
 
 def put_back(path: Path, memo: Memo) -> dict[int, bytes]:

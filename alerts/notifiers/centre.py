@@ -107,7 +107,7 @@ class Centre(Notifier):
             raise DeliveryFailed(f"{self._post.name}: the answer belongs to another message")
         try:
             return msgspec.json.decode(answer.body, type=_Reply)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DeliveryFailed(f"{self._post.name}: the answer cannot be read: {error}") from error
 
     def _hand_over(self, home: Home, order: _Order) -> None:

@@ -13,6 +13,7 @@ import pytest
 from ingest.archive import Archive
 from ingest.courier import Courier
 from ingest.journal import FILE_NAME, open_reader, stored_arrivals, stored_ticks
+from ingest.memo import FILE_NAME as memo_name
 from ingest.salvage import READY
 from ingest.storage import Storage
 from ingest.ticks import Command, Epoch
@@ -148,6 +149,23 @@ def test_a_damaged_first_page_costs_nothing(sound: tuple[Path, Hands], tmp_path:
 
     assert sorted(values(folder)) == [number + 0.25 for number in range(READINGS)] + [9999.0]
     assert len(list(folder.glob("journal-damaged-*.pages"))) == 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_memo_that_is_damaged_too_stops_no_start_and_makes_nothing_up(
+    sound: tuple[Path, Hands], tmp_path: Path, seed: int
+) -> None:
+    folder, hands = copied(sound, tmp_path)
+    chance = random.Random(seed)
+    with (folder / FILE_NAME).open("r+b") as file:
+        file.write(bytes(4096))
+    memo = bytearray((folder / memo_name).read_bytes())
+    memo[chance.randrange(len(memo))] ^= 1 << chance.randrange(8)
+    (folder / memo_name).write_bytes(memo)
+    live_on(folder, hands)
+
+    assert values(folder) == [9999.0]
+    assert list(folder.glob("journal-damaged-*"))
 
 
 def test_what_was_told_and_what_was_decided_lives_on(sound: tuple[Path, Hands], tmp_path: Path) -> None:
