@@ -90,6 +90,31 @@ def add_account(path: Path, name: str, role: str, password: str) -> None:
         connection.close()
 
 
+def add_token(path: Path, name: str) -> str:
+    """A new token by which programs act in the name of an account; the casebook holds only its hash."""
+    token = secrets.token_urlsafe(32)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=30)
+    try:
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+        prepare(connection)
+        connection.execute("INSERT INTO token VALUES (?, ?, ?)", (_hash(token), name, time.time_ns()))
+    except sqlite3.IntegrityError as error:
+        raise SettingsError(f"--add-token {name}: there is no account of that name; add it first") from error
+    finally:
+        connection.close()
+    return token
+
+
+def account_of(connection: sqlite3.Connection, token: str) -> Account | None:
+    """The account that a program's token speaks for, unless it is disabled."""
+    row = connection.execute(
+        "SELECT name, role, account.created_ns FROM token JOIN account ON name = account"
+        " WHERE token.hash = ? AND NOT disabled",
+        (_hash(token),),
+    ).fetchone()
+    return None if row is None else Account(*row, False)
+
+
 def accounts(connection: sqlite3.Connection) -> list[Account]:
     """All accounts, by name."""
     rows = connection.execute("SELECT name, role, created_ns, disabled FROM account ORDER BY name")

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 
 from alerts.centre import accounts, casebook, sight
 from alerts.centre.acts import OUTCOMES, ActRefused
+from alerts.centre.api import Api
 from alerts.centre.cases import GRADES, Incident
 from alerts.centre.desk import Desk, by_urgency
 from alerts.centre.events import ACCOUNT
@@ -44,10 +45,14 @@ Handler = Callable[[Request, accounts.Session], Awaitable[Response]]
 def application(desk: Desk, gateways: Mapping[str, str], *, secure: bool, timezone: str) -> ASGIApp:
     """The whole site. `gateways` are the signing secrets by site id."""
     pages = Pages(desk, Gate(desk, secure=secure), ZoneInfo(timezone))
+    api = Api(desk)
     incident = "/incidents/{gateway}/{incident}"
     routes = [
         Route("/healthz", pages.health),
         Route("/api/v1/changes", Intake(desk, gateways).changes, methods=["POST"]),
+        Route("/api/v1/incidents", api.token_only(api.incidents)),
+        Route("/api/v1" + incident, api.token_only(api.incident)),
+        Route("/api/v1" + incident + "/{act}", api.token_only(api.act), methods=["POST"]),
         Route("/", pages.staff_only(pages.board)),
         Route(incident, pages.staff_only(pages.incident)),
         Route(incident + "/{act}", pages.staff_only(pages.act), methods=["POST"]),

@@ -18,6 +18,7 @@ EXTRA = "centre"
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("settings", type=Path, help="centre.toml")
     parser.add_argument("--add-user", metavar="NAME", help="add somebody who may log in, and end")
+    parser.add_argument("--add-token", metavar="NAME", help="print a new API token of an account, and end")
     parser.add_argument("--role", help="staff or administrator, with --add-user (default: staff)")
 
 
@@ -29,6 +30,12 @@ def run(args: argparse.Namespace) -> int:
     settings = read_centre(args.settings)
     if args.add_user:
         _add_user(settings.store.path, args.add_user, args.role or "staff")
+        return 0
+
+    if args.add_token:
+        from alerts.centre.accounts import add_token
+
+        print(add_token(settings.store.path, args.add_token))
         return 0
 
     from alerts.centre.daemon import serve
