@@ -146,7 +146,7 @@ def damaged(text: str) -> sqlite3.DatabaseError:
 def tables(connection: sqlite3.Connection) -> dict[str, str]:
     """The statement that made each table and index, by its name."""
     rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")
-    return {name: sql for name, sql in rows if not sql.startswith("CREATE INDEX")}
+    return {str(name): str(sql) for name, sql in rows if not str(sql).startswith("CREATE INDEX")}
 
 
 def changed_tables(connection: sqlite3.Connection) -> list[str]:

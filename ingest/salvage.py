@@ -93,9 +93,12 @@ def free_name(folder: Path) -> str:
 
 
 def _open_damaged(path: Path, memo: Memo) -> sqlite3.Connection:
-    """For reading; where not even its tables can be found, with the pages of the memo in place of its own."""
+    """For reading; where its tables cannot be found as they were, with the memo's pages in place of its own."""
     try:
-        return _readable(path)
+        old = _readable(path)
+        if 1 not in memo.pages or not journal.changed_tables(old):
+            return old
+        old.close()
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if not is_damage(error) or 1 not in memo.pages:
             return sqlite3.connect(":memory:")  # nothing in it can be found
@@ -175,7 +178,7 @@ def _whole(row: Row, columns: list[str]) -> bool:
     named = dict(zip(columns, row))
     try:
         return bool(len(decode(named["columns"])) == named["readings"])
-    except (Damaged, TypeError):
+    except (Damaged, TypeError, KeyError):
         return False
 
 
