@@ -112,7 +112,10 @@ def account_of(connection: sqlite3.Connection, token: str) -> Account | None:
         " WHERE token.hash = ? AND NOT disabled",
         (_hash(token),),
     ).fetchone()
-    return None if row is None else Account(*row, False)
+    if row is None:
+        return None
+    name, role, created_ns = row
+    return Account(name, role, created_ns, False)
 
 
 def accounts(connection: sqlite3.Connection) -> list[Account]:
