@@ -15,6 +15,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from gateway.bench.servers import free_port as free_port
+
 APT_LINE = (
     "apt-get install -y --no-install-recommends"
     " mosquitto mosquitto-clients influxdb nginx-light mbpoll strace chromium fonts-noto-cjk"
@@ -28,14 +30,6 @@ def binary(name: str) -> str:
     if found is None:
         raise RuntimeError(f"{name} is not installed; install the servers that tests need:\n  {APT_LINE}")
     return found
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Server:

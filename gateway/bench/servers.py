@@ -1,6 +1,7 @@
 """Servers: the broker and the store that the bench measures against, on free ports of this machine."""
 
 import contextlib
+import itertools
 import os
 import shutil
 import socket
@@ -13,6 +14,7 @@ from pathlib import Path
 
 PLACES = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin"
 WAIT_S = 60.0
+FIRST_PORT, PORTS = 10_000, 20_000
 BUCKET = "bench"
 UNLIMITED = "max_queued_messages 0\nmax_inflight_messages 1000\n"
 
@@ -47,6 +49,9 @@ http {{
   }}
 }}
 """
+
+
+_next_port = itertools.count(os.getpid() * 101)
 
 
 def installed(name: str) -> str | None:
@@ -92,11 +97,16 @@ def ask(url: str, query: str) -> bytes:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of 127.0.0.1 that was free a moment ago, and that no client is given by the kernel.
+
+    Each process looks elsewhere: two that look at the same time must not find the same one.
+    """
+    for _ in range(PORTS):
+        port = FIRST_PORT + next(_next_port) % PORTS
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("every port of 127.0.0.1 is taken")
 
 
 def until(true: Callable[[], bool], every_s: float = 0.005, at_most_s: float = WAIT_S) -> None:
