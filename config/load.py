@@ -149,7 +149,7 @@ def named_path(file: TomlFile, table: str, key: str, usual: str = "") -> Path:
 def is_centre(data: Mapping[str, Any]) -> bool:
     """Whether a file means to be centre.toml; one that cannot be placed is taken as gateway settings."""
     of_gateway = {"site", "source", "watching", "influxdb", "archive", "centre"} & set(data)
-    of_centre = {"listen", "store", "gateway", "cases"} & set(data)
+    of_centre = {"listen", "store", "gateway", "cases", "people"} & set(data)
     return len(of_centre) > len(of_gateway)
 
 

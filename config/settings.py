@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -188,11 +188,34 @@ class Notifier(Entry):
     folder = kinds.NOTIFIERS
 
     name: str = Field(default="", description="what log and ledger call it; without it, its kind")
+    instead_of: str = Field(
+        default="",
+        description='name of the receiver that it stands in for, or "centre": it tells what that one has not',
+    )
+    after: dict[Literal["P1", "P2", "P3", "P4"], Seconds] = Field(
+        default={"P1": 60.0, "P2": 300.0, "P3": 900.0},
+        description="with `instead_of`, by grade: how long the other has; a grade not named is not told",
+    )
 
     @property
     def label(self) -> str:
         """Its name, by which its place in the outbox is remembered."""
         return self.name or self.kind
+
+
+def _stand_in_for_somebody(notifiers: list[Notifier], centre: bool) -> None:
+    """`instead_of` names another receiver that is not itself a stand-in."""
+    known = {one.label: one for one in notifiers}
+    for one in notifiers:
+        other = known.get(one.instead_of)
+        if not one.instead_of or (centre and one.instead_of == "centre"):
+            continue
+        if other is None or other is one:
+            names = sorted({*known, *(["centre"] if centre else [])} - {one.label})
+            raise ValueError(
+                f'notifier "{one.label}": instead_of = "{one.instead_of}" is no other receiver;'
+                f" {did_you_mean(one.instead_of, names)}"
+            )
 
 
 class Influx(Settings):
@@ -263,6 +286,11 @@ class GatewaySettings(Settings):
     centre: Centre | None = Field(default=None, description="tell the linkage centre")
     metrics: Metrics | None = Field(default=None, description="tell of itself to whoever asks")
 
+    @model_validator(mode="after")
+    def _receivers_stand_in_for_others(self) -> GatewaySettings:
+        _stand_in_for_somebody(self.notifier, self.centre is not None)
+        return self
+
 
 class Listen(Settings):
     """Where the centre answers."""
@@ -317,6 +345,17 @@ class Cases(Settings):
     )
 
 
+class People(Settings):
+    """Whom the centre calls: its directory of organisations and people, and who is called at last.
+
+    Lists come in by `watchline import`. Without this table nobody is called but the notifiers.
+    """
+
+    directory: FilePath = Field(description="the directory, an SQLite file beside the casebook")
+    desk: str = Field(description="code of the organisation whose rota is the duty desk")
+    last: str = Field(description="person or organisation called for ever when nobody else answers")
+
+
 class CentreSettings(Settings):
     """centre.toml"""
 
@@ -324,4 +363,10 @@ class CentreSettings(Settings):
     store: Store = Field(description="where the centre keeps its facts")
     gateway: list[Gateway] = Field(default=[], description="who may speak to it")
     cases: Cases = Field(default_factory=Cases, description="how cases are kept")
+    people: People | None = Field(default=None, description="whom it calls")
     notifier: list[Notifier] = Field(default=[], description="whom the centre tells")
+
+    @model_validator(mode="after")
+    def _receivers_stand_in_for_others(self) -> CentreSettings:
+        _stand_in_for_somebody(self.notifier, False)
+        return self

@@ -17,7 +17,10 @@ OUR_PACKAGES = ("gateway", "ingest", "detectors", "alerts", "config", "simulator
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand. Exit codes: 0 done, 2 a mistake in usage, settings or input, 1 anything else."""
     words = list(sys.argv[1:] if argv is None else argv)
-    names = sorted(module.name for module in pkgutil.iter_modules(gateway.commands.__path__))
+    files = {
+        module.name.rstrip("_"): module.name for module in pkgutil.iter_modules(gateway.commands.__path__)
+    }
+    names = sorted(files)  # import_.py is the command import, whose name Python keeps for itself
     wanted = (
         [words[0]] if words and words[0] in names else names
     )  # only the wanted one is imported: a fast start
@@ -31,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     modules: dict[str, ModuleType] = {}
     for name in wanted:
-        module = modules[name] = importlib.import_module(f"gateway.commands.{name}")
+        module = modules[name] = importlib.import_module(f"gateway.commands.{files[name]}")
         subparser = commands.add_parser(
             name,
             help=module.HELP,

@@ -15,6 +15,7 @@ from config.errors import SettingsError
 
 if TYPE_CHECKING:
     from config.load import SiteFiles
+    from config.settings import People
 
 HELP = "read settings and report every mistake and the expected alarm load; starts nothing"
 EXAMPLE = "watchline check gateway.toml centre.toml"
@@ -70,6 +71,8 @@ def _verdict(path: Path) -> Verdict:
                 "gateways": [gateway.id for gateway in centre.gateway],
                 "notifiers": [notifier.label for notifier in centre.notifier],
             }
+            if centre.people is not None:
+                _judge_people(centre.people, verdict)
             if not centre.gateway:
                 verdict.warnings.append(f"{path.name}: no [[gateway]]: nobody may speak to this centre")
         else:
@@ -77,6 +80,18 @@ def _verdict(path: Path) -> Verdict:
     except SettingsError as error:
         verdict.mistakes += error.mistakes
     return verdict
+
+
+def _judge_people(people: "People", verdict: Verdict) -> None:
+    """The directory: whoever is called must be there, and somebody must be on duty at every moment."""
+    import time
+
+    from alerts.centre.people.checking import judge
+
+    found = judge(people.directory, people.desk, people.last, time.time_ns())
+    verdict.mistakes += found.mistakes
+    verdict.warnings += found.warnings
+    verdict.summary["directory"] = found.counts
 
 
 def _judge_gateway(path: Path, verdict: Verdict) -> None:
@@ -175,6 +190,7 @@ def _lines(verdict: Verdict) -> list[str]:
             f"  casebook       {told['store']}",
             f"  gateways       {', '.join(told['gateways']) or 'none'}",
             f"  notifiers      {', '.join(told['notifiers']) or 'none'}",
+            f"  directory      {_counted(told.get('directory', {})) or 'none'}",
         ]
     total, budget = told["expected_false_alarms_per_day"], told["operator_budget_per_day"]
     share = f"{total / budget:.2%} of the {budget:.0f} that one bears"

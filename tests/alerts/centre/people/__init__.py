@@ -1,0 +1,1 @@
+"""Tests of the directory, of rotas and of those who are called."""
