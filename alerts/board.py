@@ -4,7 +4,7 @@ At rest a board costs one comparison of arrays. A Python object is made only for
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -149,7 +149,7 @@ class Board:
         if rising is None:
             deadline_ns = now_ns + int(self.on_ns[point])
             event_ns = int(findings.event_ns[point])
-            rising = Rising(event_ns, deadline_ns, 0, severity, findings.explain(point))
+            rising = Rising(event_ns, deadline_ns, 0, severity, _explained(findings, point))
             self.rising[point] = rising
             self.moving[point] = True
         rising.severity = severity
@@ -157,7 +157,7 @@ class Board:
         if now_ns < rising.deadline_ns or not self._enough(point, rising):
             return None
         if heard:  # else nothing is known that was not when it began; `due` would say so too
-            rising.explanation = findings.explain(point)
+            rising.explanation = _explained(findings, point)
         return self._risen(point)
 
     def _risen(self, point: int) -> Turned:
@@ -178,10 +178,16 @@ class Board:
         self.moving[point] = False
 
 
+def _explained(findings: Findings, point: int) -> Explanation:
+    score = float(findings.score[point])
+    return replace(findings.explain(point), score=score if score == score else 0.0)
+
+
 def said(explanation: Explanation) -> list[Any]:
     """An explanation as JSON, in the order of its fields."""
     observed = None if explanation.observed is None else plain(explanation.observed)
-    return [explanation.sentence, int(explanation.direction), observed, plain(explanation.numbers)]
+    numbers, scores = plain(explanation.numbers), plain(explanation.scores)
+    return [explanation.sentence, int(explanation.direction), observed, numbers, explanation.score, scores]
 
 
 def plain(mapping: Mapping[str, Any]) -> dict[str, Any]:

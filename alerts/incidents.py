@@ -43,11 +43,14 @@ class Alarm:
     told: bool = False  # people were told that it is on
     event_ns: int = 0
     sentence: str = ""  # what its detector said
-    because: str = ""  # what people are told
+    because: str = ""  # what people are told …
+    because_zh: str = ""  # … and in Chinese
     direction: int = 0
     gone: bool = False
     rebound: bool = False  # a channel of its incident that swings back: no new evidence
     numbers: dict[str, Any] = field(default_factory=dict)
+    score: float = 0.0  # how unusual, on the calibrated scale
+    scores: dict[str, Any] = field(default_factory=dict)  # of every rule on its channel at that moment
     observed: dict[str, Any] | None = None
     announced: str = ""  # the announcement that lowers its grade
     announced_until_ns: int = 0

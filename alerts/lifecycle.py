@@ -1,7 +1,7 @@
 """Lifecycle: from findings and commands to alert changes, by the states of ISA-18.2; no clock or disk."""
 
 from collections.abc import Iterator, Sequence
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 from typing import Any
 
 from alerts.alert import AlertChange
@@ -12,8 +12,10 @@ from alerts.orders import CommandResult, Orders
 from alerts.overlays import Overlays
 from alerts.raising import Raising
 from alerts.roll import Roll, Surroundings
+from alerts.roster import Duty, from_json, to_json
 from alerts.rules import Announcements
 from alerts.states import Turn
+from alerts.telling import back_to_normal
 from config.channels import ChannelTable, Link, Planned
 from config.grades import Grades, read_grades
 from config.snapshot import State
@@ -50,7 +52,7 @@ class Lifecycle:
         self.roll = Roll(channels, grades, self.incidents, self.overlays)
         self.announcements = Announcements(planned, channels, grades)
         self._orders = Orders(self.roll, self.announcements)
-        self._raising = Raising(self.roll, self.announcements)
+        self._raising = Raising(self.roll, self.announcements, timezone or UTC)
         self._orphans: list[Alarm] = []
         self._wake_ns = NEVER_NS
 
@@ -96,6 +98,11 @@ class Lifecycle:
         """All alarms that are not back to NORMAL; may be called from another thread."""
         return list(self.roll.alarms.values())
 
+    @property
+    def duties(self) -> tuple[Duty, ...]:
+        """Who of this site's own people is on duty when, as the centre said last."""
+        return self._orders.duties
+
     def state(self) -> State:
         """Everything that the alarms remember, as JSON; what boards hold follows from the active alarms."""
         delays = [board.delays() for board in self.boards]
@@ -105,6 +112,7 @@ class Lifecycle:
             "channels": {str(alarm.channel): self.channels.ids[alarm.channel] for alarm in alarms},
             "incidents": self.incidents.state(),
             "overlays": self.overlays.state(),
+            "duties": to_json(self.duties),
             "planned": [[p.kind, p.place, p.start_ns, p.end_ns] for p in self.announcements.planned],
             "rising": [one for rising, _ in delays for one in rising],
             "falling": [one for _, falling in delays for one in falling],
@@ -116,6 +124,7 @@ class Lifecycle:
         ids: dict[str, str] = saved.get("channels", {})
         self.overlays.restore(saved.get("overlays", {}))
         self.incidents.restore(saved.get("incidents", []))
+        self._orders.duties = from_json(saved.get("duties", []))
         if "planned" in saved:
             self.announcements.replace([Planned(*entry) for entry in saved["planned"]])
         spots = self.boards.by_key()
@@ -164,11 +173,15 @@ class Lifecycle:
         roll.step(alarm, Turn.RETURNED_LATCHING if latching else Turn.RETURNED)
         told, alarm.told = alarm.told, False
         last = incident is not None and bool(incident.told) and not incident.active
-        calm = "Back to normal."
-        if alarm.medium != "wristband":
-            name = alarm.quantity.replace("_", " ")
-            calm = f"{name[:1].upper()}{name[1:]} at {alarm.place} is back to normal."
-        roll.emit(alarm, "cleared", notify=told or last, event_ns=one.event_ns, because=calm)
+        calm, calm_zh = back_to_normal(alarm)
+        roll.emit(
+            alarm,
+            "cleared",
+            notify=told or last,
+            event_ns=one.event_ns,
+            because=calm,
+            because_zh=calm_zh,
+        )
         self._raising.release(alarm)
 
     def _retire(self, alarm: Alarm) -> None:

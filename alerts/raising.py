@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import tzinfo
 from hashlib import sha256
 from typing import Any
 
@@ -13,7 +14,8 @@ from alerts.incidents import EVENT, MAINTENANCE, Alarm, Incident
 from alerts.roll import Roll
 from alerts.rules import Announcements, worse
 from alerts.states import State, Turn
-from alerts.telling import because, is_gone
+from alerts.telling import because, because_zh, is_gone
+from alerts.why import marked, pictured, why
 from detectors.findings import ALARM, Explanation
 
 LADDER = re.compile(r"(.+\.(?:high|low))(_high|_low)?")  # gas.ch4.high_high says all that gas.ch4.high would
@@ -40,8 +42,9 @@ class Fresh:
 class Raising:
     """Works on a roll of alarms; told from the announcements what is expected."""
 
-    def __init__(self, roll: Roll, announcements: Announcements) -> None:
+    def __init__(self, roll: Roll, announcements: Announcements, zone: tzinfo) -> None:
         self.roll = roll
+        self._zone = zone  # of the times in a plot
         self.announcements = announcements
         self._totals: dict[tuple[str, str], int] = {}
         for medium, quantity in zip(roll.channels.medium, roll.channels.quantity):
@@ -159,6 +162,7 @@ class Raising:
         alarm.direction, alarm.sentence = int(explanation.direction), explanation.sentence
         if alarm.medium != "wristband":
             alarm.numbers = plain(explanation.numbers)
+            alarm.score, alarm.scores = float(explanation.score), plain(explanation.scores)
             alarm.observed = None if explanation.observed is None else plain(explanation.observed)
             nominal = float(self.roll.channels.nominal[alarm.channel])
             alarm.gone = is_gone(alarm.observed, alarm.numbers, nominal)
@@ -178,6 +182,7 @@ class Raising:
             alarm.grade = incident.told
         alarm.announced, alarm.announced_until_ns = worth.announced, worth.until_ns
         alarm.because = because(alarm, incident, worth.grading)
+        alarm.because_zh = because_zh(alarm, incident, worth.grading)
 
     def _kind(self, alarm: Alarm, incident: Incident) -> str:
         own = alarm.own_kind
@@ -202,29 +207,38 @@ class Raising:
                 extra["test"] = True
         if alarm.suppressed_by:
             extra["suppressed_by"] = alarm.suppressed_by
-        plot = self._plot(alarm)
-        if plot is not None:
-            extra["plot"] = plot
         roll.overlays.tighten(alarm)
         lasted = one.turn is Turn.LASTED
+        notify = roll.tell(alarm, anew=one.anew)
+        extra |= self._evidence(alarm, notify)
         roll.emit(
             alarm,
             "raised" if lasted else "updated",
-            notify=roll.tell(alarm, anew=one.anew),
+            notify=notify,
             event_ns=alarm.event_ns,
             reason="" if lasted else "more severe",
             extra=extra,
         )
 
-    def _plot(self, alarm: Alarm) -> dict[str, Any] | None:
+    def _evidence(self, alarm: Alarm, notify: bool) -> dict[str, Any]:
+        """Why, and a plot, which is drawn where people are told; of a wristband neither."""
+        if alarm.medium == "wristband":
+            return {}
         recent = None if self.roll.around is None else self.roll.around.recent(alarm.channel)
-        if recent is None or alarm.medium == "wristband":
-            return None
-        marks: dict[str, Any] = {
-            name: alarm.numbers[name] for name in ("expected", "low", "high") if name in alarm.numbers
-        }
-        limit = (alarm.observed or {}).get("limit")
-        return {**recent, **marks, **({} if limit is None else {"limit": limit})}
+        days = () if recent is None else recent.get("days", ())
+        incident = self.roll.incidents.open.get(alarm.incident)
+        together = [
+            other
+            for key in (incident.alarms if incident is not None else ())
+            if (other := self.roll.alarms.get(key)) is not None and other.active
+        ]
+        found: dict[str, Any] = {"why": why(alarm, together, days, self.roll.channels)}
+        if recent is not None:
+            plot = marked(alarm, recent)
+            if notify:
+                plot |= pictured(plot, alarm.event_ns, self._zone, self.roll.channels.ids[alarm.channel])
+            found["plot"] = plot
+        return found
 
     def _reconsider(self, incident: Incident, fresh: set[str]) -> None:
         """Alarms that were there before: where kind or grade is another now, the first of them says so.

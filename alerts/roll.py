@@ -117,7 +117,7 @@ class Roll:
         return named and self.now_ns - incident.told_ns >= FRESH_NS
 
     def emit(self, alarm: Alarm, type: str, *, notify: bool = False, event_ns: int = 0, **also: Any) -> None:
-        """Record one change. also: actor, reason, because, extra."""
+        """Record one change. also: actor, reason, because, because_zh, extra."""
         alarm.seq += 1
         grading = self.grades.of(alarm.medium, alarm.kind, quantity=alarm.quantity)
         channel = self.channels[alarm.channel] if alarm.channel >= 0 else None
@@ -128,6 +128,7 @@ class Roll:
             overlays = self.overlays.of(alarm, channel.id)
             if overlays:
                 extra["overlays"] = [str(overlay) for overlay in overlays]
+        extra["because_zh"] = also.get("because_zh", alarm.because_zh)
         self.changes.append(
             AlertChange(
                 type=type,

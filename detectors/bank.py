@@ -16,12 +16,13 @@ from config.errors import SettingsError
 from config.snapshot import Keyed, State, below, prefixed, restored
 from detectors.base import BoolArray, Detector, EventDetector, IntArray, ReadingBatch, Row
 from detectors.clock import Clock, DeviceClock
-from detectors.findings import Findings, Points
+from detectors.findings import Findings, Points, Usual
 from detectors.panel import Panel, Seat
 
-EVENT_KINDS = ("limits", "fall", "clock")
+EVENT_KINDS = ("limits", "fall", "clock", "activity", "wandering", "vitals")
 LEVEL_KINDS = ("jump", "drift", "rhythm", "stuck")  # for quantities that have a level
 ROW_KINDS = (*LEVEL_KINDS, "silence")
+NOT_OF_WEARERS = ("jump", "drift", "rhythm")  # a heart may race up the stairs: `vitals` looks at rest only
 WITHOUT_LEVEL = frozenset(
     [
         *("valve_state", "pump_state", "fall", "sos", "on_wrist", "battery", "latitude", "longitude"),
@@ -51,9 +52,10 @@ class Bank:
         self._zone = timezone or ZoneInfo("Asia/Shanghai")
         defaults = [defaults_for(channel) for channel in channels.channels]
         self._fitting = _fitting(channels, defaults, self._zone)
-        self._events = _Events(channels, watchings)
+        self._events = _Events(channels, watchings, self._zone)
         seats = self._seats(watchings, defaults)
         self._panels = [self._panel(period_s, members, seats) for period_s, members in grids]
+        self._home = {int(c): (g, at) for g, (_, members) in enumerate(grids) for at, c in enumerate(members)}
         self.points: tuple[Points, ...] = (*self._events.points, *(panel.points for panel in self._panels))
 
     def judge_readings(self, readings: ReadingBatch, now_ns: int) -> list[Findings]:
@@ -63,6 +65,11 @@ class Bank:
     def judge_row(self, grid: int, row: Row) -> list[Findings]:
         """The row detectors' verdicts on a settled row of that grid."""
         return [self._panels[grid].judge(row)]
+
+    def usual(self, channel: int) -> Usual:
+        """What is usual on a channel after its last row, and how unusual each rule found that row."""
+        grid, column = self._home[channel]
+        return self._panels[grid].usual(column)
 
     def restart(self, clock_good: bool = True) -> None:
         """A new epoch: no silence is counted across it, and no device's clock is compared with a bad one."""
@@ -102,6 +109,7 @@ class Bank:
         on_delay = np.array([_delay(d, "on_delay_s") for d in defaults])
         off_delay = np.maximum(np.array([_delay(d, "off_delay_s") for d in defaults]), 2 * channels.period_s)
         eligible = {kind: levelled if kind in LEVEL_KINDS else everywhere for kind in ROW_KINDS}
+        eligible |= dict.fromkeys(NOT_OF_WEARERS, levelled & ~channels.is_wristband)
         eligible["silence"] = ~_covered(channels)
         asked: list[Seat] = []
         for watching in reversed([w for w in watchings if issubclass(_class_of(w.kind), Detector)]):
@@ -157,8 +165,9 @@ class _Events:
     `warning`, `alarm` and `hold_s` mean nothing here.
     """
 
-    def __init__(self, channels: ChannelTable, watchings: Sequence[Any]) -> None:
+    def __init__(self, channels: ChannelTable, watchings: Sequence[Any], zone: ZoneInfo) -> None:
         self._channels = channels
+        self._zone = zone
         self._detectors: dict[str, EventDetector] = {}
         left = {kind: np.ones(len(channels), dtype=bool) for kind in EVENT_KINDS}
         asked = [w for w in watchings if issubclass(_class_of(w.kind), EventDetector)]
@@ -175,6 +184,8 @@ class _Events:
 
     def _watch(self, kind: str, name: str, options: Mapping[str, Any], mine: BoolArray) -> None:
         if mine.any():
+            if "timezone" in {field.name for field in fields(_class_of(kind))}:
+                options = {"timezone": self._zone.key, **options}
             detector: EventDetector = kinds.build(kinds.DETECTORS, kind, options, kind)
             self._detectors[name] = (
                 detector if mine.all() else detector.over(np.flatnonzero(mine).astype(np.int32))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from math import nan
 from typing import Any, ClassVar
 
 import numpy as np
@@ -100,6 +101,14 @@ class Detector(ABC):
 
         One to one on any shape, and never falling: all channels share it.
         """
+
+    def band(self, channel: int, raw: float, row: Row, memory: Memory) -> tuple[float, float]:
+        """The values between which this row would have kept the raw score below `raw`; asked after `learn`.
+
+        `row` is the one that was judged: the residual, for a detector that judges that. NaN where no value
+        of one row would have changed it.
+        """
+        return nan, nan
 
     @abstractmethod
     def explain(self, channel: int, row: Row, memory: Memory) -> Explanation:

@@ -64,6 +64,10 @@ class Calibration:
         surprise: Floats = low + (place - bin) * (flat[at + 1] - low)
         return surprise
 
+    def nominal_of(self, pool: int, observed: float) -> float:
+        """The nominal surprise that is worth so much in that pool: the inverse of `of`."""
+        return float(np.interp(observed, self._table[pool], ROOTS)) ** 2
+
     def count_high(self, pool: Ints, nominal: Floats) -> None:
         """Count scores of at least LOWEST that calm channels showed in this row."""
         bin = np.minimum((np.sqrt(nominal) - ROOTS[0]) * (1 / STEP), BINS - 1).astype(np.int64)

@@ -100,6 +100,12 @@ class Drift(Detector):
         surprise: FloatArray = np.maximum(exponent * (1 / LN10), 0.0)
         return surprise
 
+    def band(self, channel: int, raw: float, row: Row, memory: Memory) -> tuple[float, float]:
+        """What is forgiven: a channel that stays in there adds nothing to its sum."""
+        level = float(memory["level"][channel])
+        reach = self.forgiven * float(memory["spread"][channel])
+        return level - reach, level + reach
+
     def explain(self, channel: int, row: Row, memory: Memory) -> Explanation:
         up, down = float(memory["up"][channel]), float(memory["down"][channel])
         direction = 1 if up > down else -1

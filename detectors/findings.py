@@ -38,6 +38,16 @@ class Explanation:
     direction: int = 0  # +1 too high or rising, -1 too low or falling, 0 neither
     observed: Mapping[str, Any] | None = None  # value, unit, limit, op, quality; None for wristbands
     numbers: Mapping[str, float] = field(default_factory=dict)  # expected, spread …; empty for wristbands
+    score: float = 0.0  # of its point, on the calibrated scale; put in by whoever asked why
+    scores: Mapping[str, float] = field(default_factory=dict)  # of each rule on its channel at that moment
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What the learning detectors know of one channel after the last row; see `Panel.usual`."""
+
+    numbers: Mapping[str, float] = field(default_factory=dict)  # expected, spread, low, high
+    scores: Mapping[str, float] = field(default_factory=dict)  # by rule, those that have one
 
 
 @dataclass(frozen=True, eq=False)

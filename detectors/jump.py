@@ -85,6 +85,11 @@ class Jump(Detector):
         """Two independent Gaussian rows beyond `raw` on the same side: 2 Q(raw)^2."""
         return 2.0 * tails.gaussian(raw) + TWO_SIDES
 
+    def band(self, channel: int, raw: float, row: Row, memory: Memory) -> tuple[float, float]:
+        level = float(row.values[channel] - memory["error"][channel])
+        reach = raw * float(memory["spread"][channel])
+        return level - reach, level + reach
+
     def explain(self, channel: int, row: Row, memory: Memory) -> Explanation:
         value = float(row.values[channel])
         error = float(memory["error"][channel])

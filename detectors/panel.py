@@ -14,12 +14,13 @@ from config.channels import ChannelTable
 from config.snapshot import Keyed, State, below, prefixed, restored
 from detectors.base import BoolArray, Detector, FloatArray, IntArray, Memory, Row
 from detectors.calibration import LOWEST, Calibration, in_turns
-from detectors.findings import ALARM, CALM, WARNING, Explanation, Findings, Points
+from detectors.findings import ALARM, CALM, WARNING, Explanation, Findings, Points, Usual
 
 ALARM_OVER_WARNING = 1.5  # -log10 p; an alarm is some thirty times rarer than a warning
 RESUME_S = 5 * 86400.0  # a channel that stays strange so long is learned from again, slowly: ask before that
 DAY_S = 86400.0
 SeverityArray = NDArray[np.uint8]
+RAWS = np.concatenate([np.linspace(0.0, 20.0, 401), np.geomspace(20.5, 1e6, 200)])  # where a scale is tabled
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class Panel:
         raw_at_lowest = np.array([_raw_at(seat.detector, LOWEST) for seat in seats])
         self._high = np.repeat(raw_at_lowest, count)  # what each point's raw score must reach to count
         self._scale = LOWEST / self._high
+        self._surprises = [seat.detector.surprise(RAWS) for seat in seats]
         levels = [self._levels(seat, budget_per_day) for seat in seats]
         self._warning = np.repeat([level[0] for level in levels], count)
         self._alarm = np.repeat([level[1] for level in levels], count)
@@ -87,6 +89,8 @@ class Panel:
         self._all_heard = np.ones(judges * count, dtype=bool)
         self._strange_s = np.zeros(count)  # how long a channel has not been calm
         self._most = self._lowest()
+        self._surprise = np.full(judges * count, np.nan)  # of the last row
+        self._row: Row | None = None
 
     def judge(self, row: Row) -> Findings:
         """The verdict on one settled row, whose values are in the order of `members`."""
@@ -102,6 +106,7 @@ class Panel:
         self._teach(row, severity)
         if self._calibration.end_row():
             self._most = self._lowest()
+        self._surprise, self._row = surprise, row
         return Findings(
             points=self.points,
             score=surprise / (surprise + 5.0),
@@ -150,6 +155,17 @@ class Panel:
         self._any_stood = bool(self._stood.any())
         self._calibration.restore(below("calibration", state))
         self._most = self._lowest()
+
+    def usual(self, column: int) -> Usual:
+        """What is usual on one of its channels, and how unusual each rule found the last row of it."""
+        count = len(self.members)
+        surprise = self._surprise[column::count].tolist()
+        scores = {seat.rule: s / (s + 5.0) for seat, s in zip(self.seats, surprise) if s == s}
+        if self._rhythm is None or self._row is None or self.seats[self._rhythm].rule not in scores:
+            return Usual(scores=scores)
+        memory = self._memories[self._rhythm]
+        numbers = {name: float(memory[name][column]) for name in ("expected", "spread")}
+        return Usual({**numbers, **self._band(self._rhythm, column, self._row)}, scores)
 
     def expected_alarms_per_day(self) -> list[tuple[str, int, float]]:
         """(rule, channels, false alarms a day over all of them), as the levels promise on calm data."""
@@ -247,6 +263,7 @@ class Panel:
         sentence = f"{name.capitalize()} {why.sentence}"
         if channel.medium == "wristband":
             return Explanation(f"{sentence}.", why.direction)
+        why = replace(why, numbers=self._with_band(why.numbers, number, column, row))
         value = float(row.values[column])
         observed = None
         if np.isfinite(value):
@@ -257,6 +274,32 @@ class Panel:
                 if "spread" in why.numbers:
                     sentence += f" ± {why.numbers['spread']:.2g}"
         return replace(why, sentence=f"{sentence}.", observed=observed)
+
+    def _with_band(
+        self, numbers: Mapping[str, float], number: int, column: int, row: Row
+    ) -> Mapping[str, float]:
+        """The numbers of an explanation, with what the rule would have kept silent about: `low` to `high`."""
+        band = self._band(number, column, row)
+        if band and "expected" not in numbers:
+            band = {"expected": 0.5 * (band["low"] + band["high"]), **band}
+        return {**numbers, **band}
+
+    def _band(self, number: int, column: int, row: Row) -> dict[str, float]:
+        """Values between which this row would not have made that seat warn; empty where there are none."""
+        detector = self.seats[number].detector
+        judged = self._left_over if detector.deseasoned else row
+        raw = self._raw_of(number, number * len(self.members) + column)
+        low, high = detector.band(column, raw, judged, self._memories[number])
+        shift = float(row.values[column] - judged.values[column]) if judged is not row else 0.0
+        low, high = low + shift, high + shift
+        return {"low": low, "high": high} if np.isfinite(low) and np.isfinite(high) else {}
+
+    def _raw_of(self, number: int, point: int) -> float:
+        """The raw score at which a point begins to warn."""
+        warning = float(self._warning[point])
+        if self._learning[point]:
+            warning = self._calibration.nominal_of(int(self._pool[point]), warning)
+        return float(np.interp(warning, self._surprises[number], RAWS))
 
 
 def _pool(rule: str, channels: ChannelTable, number: int) -> str:

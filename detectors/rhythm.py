@@ -111,6 +111,10 @@ class Rhythm(Detector):
     def surprise(self, raw: FloatArray) -> FloatArray:
         return tails.gaussian(raw)
 
+    def band(self, channel: int, raw: float, row: Row, memory: Memory) -> tuple[float, float]:
+        expected, reach = float(memory["expected"][channel]), raw * float(memory["spread"][channel])
+        return expected - reach, expected + reach
+
     def explain(self, channel: int, row: Row, memory: Memory) -> Explanation:
         expected, spread = float(memory["expected"][channel]), float(memory["spread"][channel])
         high = bool(row.values[channel] > expected)

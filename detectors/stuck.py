@@ -76,7 +76,8 @@ class Stuck(Detector):
 
     def explain(self, channel: int, row: Row, memory: Memory) -> Explanation:
         lasted_s = float(memory["run"][channel]) * row.period_s
+        longest_s = float(memory["longest"][channel]) * row.period_s
         return Explanation(
             "has not changed for too long",
-            numbers={"unchanged_s": lasted_s, "longest_s": float(memory["longest"][channel]) * row.period_s},
+            numbers={"unchanged_s": lasted_s, "longest_s": longest_s, "limit_s": PATIENCE * longest_s},
         )

@@ -1,15 +1,19 @@
 """Hearing: from a tick to the points that turned in it; what a watch knows before anything is concluded."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, tzinfo
 from typing import Any, Protocol
 
 import numpy as np
 
 from alerts.alert import rfc3339
+from alerts.board import Board, Turned
 from alerts.boards import Boards, Risen
 from config.channels import ChannelTable
-from config.snapshot import Keyed, State, restored
-from detectors.findings import Findings
+from config.snapshot import Keyed, State, below, prefixed, restored
+from detectors.findings import Findings, Usual
+from gateway.pastdays import PastDays
 from ingest.readings import ReadingBatch
 from ingest.row import Row
 from ingest.ticks import SECOND_NS, Tick
@@ -43,6 +47,8 @@ class Judges(Protocol):
 
     def judge_row(self, grid: int, row: Row) -> list[Findings]: ...
 
+    def usual(self, channel: int) -> Usual: ...
+
     def restart(self, clock_good: bool = True) -> None: ...
 
 
@@ -50,12 +56,18 @@ class Hearing:
     """Window, detectors and boards of some channels that need nobody else to be judged."""
 
     def __init__(
-        self, channels: ChannelTable, bank: Judges, window: Rows, boards: Boards, warmup_s: float
+        self,
+        channels: ChannelTable,
+        bank: Judges,
+        window: Rows,
+        boards: Boards,
+        warmup_s: float,
+        zone: tzinfo | None = None,
     ) -> None:
         self.bank = bank
         self.window = window
         self.boards = boards
-        self.surroundings = Surroundings(channels, window, warmup_s)
+        self.surroundings = Surroundings(channels, window, warmup_s, zone or UTC)
         self.now_ns = 0  # the last moment judged
 
     def step(self, tick: Tick) -> list[Risen]:
@@ -73,7 +85,19 @@ class Hearing:
             self.surroundings.show(grid, row)
             turned += self.boards.hear(self.bank.judge_row(grid, row), now_ns)
         turned += self.boards.due(now_ns)
-        return turned
+        return [self._with_usual(board, one) for board, one in turned]
+
+    def _with_usual(self, board: Board, one: Turned) -> Risen:
+        """Beside why a point turned, what is usual there and what other rules say; nothing of a wristband."""
+        channel = int(board.points.channel[one.point])
+        if one.explanation is None or self.surroundings.channels.is_wristband[channel]:
+            return board, one
+        usual = self.bank.usual(channel)
+        band = {f"usual_{name}": usual.numbers[name] for name in ("low", "high") if name in usual.numbers}
+        expected = {name: usual.numbers[name] for name in ("expected", "spread") if name in usual.numbers}
+        numbers = {**expected, **band, **one.explanation.numbers}
+        explanation = replace(one.explanation, numbers=numbers, scores=usual.scores)
+        return board, one._replace(explanation=explanation)
 
     def next_deadline_ns(self) -> int:
         """The first moment at which a tick would matter although nothing arrives in it."""
@@ -83,8 +107,9 @@ class Hearing:
 class Surroundings:
     """What alerts need to know of a channel beside the verdict: is it new, and how did it look lately."""
 
-    def __init__(self, channels: ChannelTable, window: Rows, warmup_s: float) -> None:
+    def __init__(self, channels: ChannelTable, window: Rows, warmup_s: float, zone: tzinfo = UTC) -> None:
         self.channels = channels
+        self.zone = zone
         self.warmup_ns = int(warmup_s * SECOND_NS)
         self.now_ns = 0
         self.first_ns = np.full(len(channels), NEVER_NS, dtype=np.int64)  # each channel's first reading
@@ -94,6 +119,7 @@ class Surroundings:
         self.values = [np.full((len(grid), RECENT_ROWS), np.nan) for grid in self.grids]
         self.ends_ns = [0 for _ in self.grids]
         self.next = [0 for _ in self.grids]  # the column that the next row overwrites
+        self.past = [PastDays(len(grid)) for grid in self.grids]
         self.home = {int(c): (g, row) for g, grid in enumerate(self.grids) for row, c in enumerate(grid)}
 
     def hear(self, tick: Tick) -> None:
@@ -112,6 +138,7 @@ class Surroundings:
         self.values[grid][:, column] = row.values
         self.ends_ns[grid] = row.end_ns
         self.next[grid] = (column + 1) % RECENT_ROWS
+        self.past[grid].show(row)
 
     def in_warmup(self, channel: int) -> bool:
         """Within the warm-up, counted from the channel's first reading."""
@@ -125,7 +152,10 @@ class Surroundings:
         return bool(2 * young.sum() > heard.sum() or not heard.any())
 
     def recent(self, channel: int) -> Mapping[str, Any] | None:
-        """A channel's last settled levels, oldest first; None for wristbands: no vitals leave the gateway."""
+        """A channel's last settled levels, oldest first, and this hour on the days before, for a plot.
+
+        None for wristbands: no vitals leave the gateway.
+        """
         if self.channels.is_wristband[channel] or channel not in self.home:
             return None
         grid, row = self.home[channel]
@@ -136,6 +166,7 @@ class Surroundings:
             "period_s": self.periods[grid],
             "unit": self.channels.unit[channel],
             "values": [float(f"{level:.6g}") if np.isfinite(level) else None for level in levels[known:]],
+            "days": self.past[grid].of(row, self.zone),
         }
 
     def state(self) -> State:
@@ -145,6 +176,7 @@ class Surroundings:
             keys = tuple(ids[number] for number in numbers)
             state[f"recent/{self.periods[grid]:g}"] = Keyed(keys, np.roll(values, -self.next[grid], axis=1))
             state[f"end/{self.periods[grid]:g}"] = self.ends_ns[grid]
+            state |= prefixed(f"past/{self.periods[grid]:g}", self.past[grid].state(keys))
         return state
 
     def restore(self, state: State) -> None:
@@ -157,3 +189,4 @@ class Surroundings:
             end_ns: Any = state.get(f"end/{self.periods[grid]:g}", 0)
             self.ends_ns[grid] = int(end_ns)
             self.next[grid] = 0
+            self.past[grid].restore(below(f"past/{self.periods[grid]:g}", state), keys)

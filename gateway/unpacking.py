@@ -16,7 +16,7 @@ from alerts.alert import rfc3339
 from alerts.boards import Boards
 from config.errors import InputError
 from config.load import read_channels, read_context, read_gateway, read_links
-from detectors.findings import Findings
+from detectors.findings import Findings, Usual
 from gateway.hearing import Judges
 from gateway.machine import machine, versions
 from gateway.replaying import Tally
@@ -188,6 +188,9 @@ class _Listener:
                 point = self._first[id(findings.points)] + known
                 self._kept.append((point, np.full(len(known), row.end_ns), findings.score[known]))
         return found
+
+    def usual(self, channel: int) -> Usual:
+        return self._bank.usual(channel)
 
     def restart(self, clock_good: bool = True) -> None:
         self._bank.restart(clock_good)

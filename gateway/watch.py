@@ -32,7 +32,7 @@ class Watch:
         self.bank = bank
         self.window = window
         self.lifecycle = lifecycle
-        self.hearing = Hearing(channels, bank, window, lifecycle.boards, warmup_s)
+        self.hearing = Hearing(channels, bank, window, lifecycle.boards, warmup_s, lifecycle.timezone)
         self.surroundings = self.hearing.surroundings
 
     @property

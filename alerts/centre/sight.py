@@ -10,9 +10,9 @@ from alerts.centre.acts import FIELDS, SHELF_CAP_S, allowed
 from alerts.centre.cases import ARMING, Act, Alarm, Incident, Told, Waiting, timeline, waiting_for
 from alerts.centre.desk import Desk, Gateway
 from alerts.centre.events import Change, nanoseconds
-from alerts.centre.plots import draw, plain_unit, series_of
 from alerts.centre.stages import FILED, OVER, STEPS, Stage
 from alerts.centre.words import Words
+from alerts.plots import draw, plain_unit, series_of
 
 SECOND_NS = 1_000_000_000
 LATE_S = 60  # received this much later than noticed: said so

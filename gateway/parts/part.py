@@ -93,10 +93,11 @@ class _Part:
         self.local[self.numbers] = np.arange(len(self.numbers))
         self.window = SharedWindow(self.channels, job.rota)
         grids = [(grid.period_s, grid.channels) for grid in self.window.grids]
-        bank = Bank(self.channels, grids, job.watchings, ZoneInfo(job.timezone))
+        zone = ZoneInfo(job.timezone)
+        bank = Bank(self.channels, grids, job.watchings, zone)
         self.points = bank.points
         boards = Boards(bank.points, self.channels)
-        self.hearing = Hearing(self.channels, bank, self.window, boards, job.warmup_s)
+        self.hearing = Hearing(self.channels, bank, self.window, boards, job.warmup_s, zone)
         self.last_ns: int | None = None  # known once its own ticks are at their end
         self.board_number = {id(board): number for number, board in enumerate(boards)}
 

@@ -110,6 +110,7 @@ class Site:
         self.value: dict[int, float] = {}
         self.changes: list[AlertChange] = []
         self.sentence = ""
+        self.score = 0.6  # of what is strange
 
     def set(
         self, rule: str, channel: str, severity: int = ALARM, direction: int = 0, value: float = 251.0
@@ -137,7 +138,7 @@ class Site:
         heard = np.broadcast_to(np.asarray(heard, dtype=bool), (size,))
         verdict = Findings(
             self.points,
-            np.zeros(size),
+            np.where(self.severity > CALM, self.score, 0.0),
             self.severity.copy(),
             heard,
             np.full(size, self.now_ns - SECOND_NS),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.centre.plots import draw, plain_unit, series_of
+from alerts.plots import draw, plain_unit, series_of
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 PLOT: dict[str, Any] = {
