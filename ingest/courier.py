@@ -125,7 +125,8 @@ class Courier:
                     if not self._turn(connection):
                         self._news.wait(LOOK_S)
                 if not self.trouble:
-                    self._last_turns(connection)
+                    with contextlib.suppress(sqlite3.OperationalError), journal.watched(connection):
+                        self._last_turns(connection)
             if self._moved is not None:
                 self._storage.submit(lambda connection: None).result()  # takes the lazy ones along
                 self._moved.result()
@@ -139,11 +140,17 @@ class Courier:
     def _turn(self, connection: sqlite3.Connection) -> bool:
         """Carry something, or leave a target alone that failed; False when there is nothing to do."""
         try:
-            return any(self._carry(connection, gap) for gap in self._gaps(connection))
+            with journal.watched(connection):
+                return any(self._carry(connection, gap) for gap in self._gaps(connection))
         except DeliveryFailed as failure:
-            self._tell(failure)
-            self._stop.wait(self._breaker.pause_s(failure))
-            return True
+            self._leave_alone(failure)
+        except sqlite3.OperationalError as error:  # such as a disk that cannot be read at present
+            self._leave_alone(DeliveryFailed(f"the journal cannot be read: {error}"))
+        return True
+
+    def _leave_alone(self, failure: DeliveryFailed) -> None:
+        self._tell(failure)
+        self._stop.wait(self._breaker.pause_s(failure))
 
     def _last_turns(self, connection: sqlite3.Connection) -> None:
         """What has just arrived goes along, as far as half of the time reaches."""

@@ -25,6 +25,7 @@ from ingest.readings import CONFLICT, ReadingBatch
 LETTERS_A_TRIP = 1_000  # bad points kept in full; all are counted
 BODIES_A_TRIP = 4  # while a backlog drains; one is made while the server is busy with another
 TRIAL = 500  # readings in the first write after a failure; then twice as many each time
+STORED = 204  # the only status by which any InfluxDB says that all of a write is kept
 ENOUGH = 3  # points that are tried alone before a complaint is held to be about the whole
 
 NO_BUCKET = "no bucket named for wristbands"
@@ -61,6 +62,7 @@ class Influx:
     fresh_first: bool = True
     stop_s: float = 2.0
     _client: Any = field(default=None, repr=False)
+    _api: Any = field(default=None, repr=False)
     _known: tuple[sqlite3.Connection, Listed, Lines] | None = field(default=None, repr=False)
     _most: int = field(default=0, repr=False)  # readings in the next write
     _suspects: set[int] = field(default_factory=set, repr=False)  # channels whose last point was refused
@@ -198,6 +200,12 @@ class Influx:
             raise DeliveryFailed(where, retry_after_s=retry_after_s(error.headers)) from error
         except (HTTPError, OSError) as error:
             raise DeliveryFailed(f"{self.url}: {type(error).__name__}: {error}") from error
+        if (status := self._client.api_client.last_response.status) != STORED:
+            raise DeliveryFailed(
+                f"{self.url} answered {status} to a write, where InfluxDB answers {STORED}: something else is"
+                " there, such as a login page; check url",
+                permanent=True,
+            )
         self._welcome = True
         return None
 
@@ -216,8 +224,9 @@ class Influx:
             )
             # What we hand in is compressed already; the client would do it at level 9, for 8 us a reading.
             setattr(client.conf, "update_request_body", lambda path, body: body)  # noqa: B010
-            self._client = client.write_api(write_options=SYNCHRONOUS)
-        return self._client
+            self._client = client
+            self._api = client.write_api(write_options=SYNCHRONOUS)
+        return self._api
 
 
 def buckets(

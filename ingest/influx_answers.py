@@ -1,5 +1,7 @@
 """Influx answers: what a server means by a status and a text, InfluxDB 1.x and 2.x alike."""
 
+import contextlib
+import math
 import re
 import time
 from dataclasses import dataclass
@@ -49,11 +51,9 @@ def retry_after_s(headers: Any) -> float | None:
         wish = str(headers.get("Retry-After"))
     except AttributeError:
         return None
-    try:
-        return float(wish)
-    except ValueError:
-        pass
-    try:
+    with contextlib.suppress(ValueError):
+        seconds = float(wish)
+        return None if math.isnan(seconds) else max(seconds, 0.0)
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
         return max(parsedate_to_datetime(wish).timestamp() - time.time(), 0.0)
-    except (ValueError, TypeError):
-        return None
+    return None

@@ -16,7 +16,11 @@ OPENED = "the journal is open"
 
 
 def main(folder: str) -> None:
-    """Reading n is value n; each waits for the one before it at most a little, the last for all."""
+    """Reading n is value n; each waits for the one before it while the disk works, the last for all.
+
+    So each has a transaction of its own up to the first failure, however slow the machine is, and those
+    that come during it are written together.
+    """
     logging.basicConfig(level=logging.WARNING)
     writer.RETRY_S = 0.02
     storage = Storage(Path(folder), site(4, resolution=0.0), WallClock())
@@ -34,7 +38,8 @@ def main(folder: str) -> None:
             ReadingBatch.of([number % 4], number, float(number)), partial(acknowledge, number), "mqtt"
         )
         storage.submit(lambda connection: None)
-        told.acquire(timeout=0.05)
+        while not (told.acquire(timeout=0.05) or storage.trouble or storage.failure):
+            pass
     storage.submit(lambda connection: None).result(30)
     storage.stop()
 

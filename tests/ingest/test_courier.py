@@ -60,7 +60,7 @@ def carrying(life: Life, porter: Porter) -> Iterator[Courier]:
         one.stop()
 
 
-def until(true: Callable[[], object], seconds: float = 20.0) -> None:
+def until(true: Callable[[], object], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not happen in time"
@@ -207,3 +207,22 @@ def test_pauses_grow_and_a_wish_is_believed_within_reason(monkeypatch: pytest.Mo
     assert breaker.pause_s(DeliveryFailed("busy", retry_after_s=7.0)) == 7.0
     assert breaker.pause_s(DeliveryFailed("busy", retry_after_s=1e9)) == 600.0
     assert breaker.pause_s(DeliveryFailed("wrong token", permanent=True)) == 30.0
+
+
+def test_a_journal_that_cannot_be_read_for_a_moment_is_read_again(tmp_path: Path) -> None:
+    class Stumbling(Porter):
+        stumbles = 2
+
+        def carry(self, connection: sqlite3.Connection, gap: Gap, stop: threading.Event) -> Trip | None:
+            if self.stumbles:
+                self.stumbles -= 1
+                raise sqlite3.OperationalError("disk I/O error")
+            return super().carry(connection, gap, stop)
+
+    with living(tmp_path, site()) as life, carrying(life, porter := Stumbling()) as courier:
+        life.hear(0, 1.0)
+        life.tick()
+        until(lambda: porter.ticks == [1])
+        until(lambda: not courier.trouble)
+
+    assert balanced(tmp_path).couriers["porter"].stored == 1

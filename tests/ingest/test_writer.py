@@ -21,7 +21,7 @@ from tests.ingest.world import NOON_NS, Hands, Life, balanced, living, site
 HOUSE = Path(__file__).resolve().parents[2]
 
 
-def until(true: Callable[[], object], seconds: float = 20.0) -> None:
+def until(true: Callable[[], object], seconds: float = 60.0) -> None:
     end_s = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end_s, "it did not come about in time"
