@@ -21,7 +21,7 @@ APT_LINE = (
     "apt-get install -y --no-install-recommends"
     " mosquitto mosquitto-clients influxdb nginx-light mbpoll strace chromium fonts-noto-cjk"
 )
-START_S = 20.0  # generous: the machine may be busy
+START_S = 60.0  # generous: the machine may be busy
 
 
 def binary(name: str) -> str:

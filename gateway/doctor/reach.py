@@ -2,6 +2,7 @@
 
 import asyncio
 import email.utils
+import http.client
 import json
 import time
 import urllib.error
@@ -104,6 +105,10 @@ def _influx(influx: Influx) -> Iterator[Complaint]:
             yield problem("influxdb", f'there is no bucket "{bucket}" or no such org (404)', "create it")
         elif status >= 500:
             yield problem("influxdb", f"answers {status}: {said}", "look at its log")
+        elif status < 400 and status != 204:
+            yield problem(
+                "influxdb", f"{influx.url} answers {status} to a write, as no InfluxDB does", "correct url"
+            )
         else:
             yield fine("influxdb", f'takes bucket "{bucket}"')
 
@@ -145,6 +150,8 @@ def _http(request: urllib.request.Request) -> tuple[int | None, dict[str, str], 
         return error.code, {}, _message(error.read(2000))
     except urllib.error.URLError as error:
         return None, {}, str(getattr(error.reason, "strerror", None) or error.reason)
+    except http.client.HTTPException as error:
+        return None, {}, f"what answers does not speak HTTP ({type(error).__name__})"
     except (OSError, ValueError) as error:
         return None, {}, str(error)
 
@@ -154,5 +161,5 @@ def _message(body: bytes) -> str:
     try:
         plain = json.loads(text)
         return str(plain.get("message") or plain.get("error") or text)
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return text[:200]

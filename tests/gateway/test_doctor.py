@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from socketserver import BaseRequestHandler, TCPServer
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -224,6 +225,27 @@ def test_a_centre_whose_clock_is_not_ours(tmp_path: Path, monkeypatch: pytest.Mo
         server.server_close()
     assert "its clock and ours differ by" in told(found, "problem")
     assert "answers" in told(found, "fine")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nlog in", "answers 200 to a write"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak HTTP"),
+        (b"", "cannot be reached"),
+    ],
+)
+def test_what_is_no_influxdb_is_said_to_be_none(tmp_path: Path, answer: bytes, said: str) -> None:
+    class Stranger(BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            self.request.sendall(answer)
+
+    with TCPServer(("127.0.0.1", 0), Stranger) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        path = written(tmp_path, f'[influxdb]\nurl = "{url}"\nbucket = "sensors"\n')
+        assert said in told(list(reach.examine(read_site(path), running=False)), "problem")
 
 
 def test_the_command_says_all_of_it_and_exits_1_where_something_is_wrong(tmp_path: Path) -> None:
