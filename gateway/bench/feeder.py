@@ -49,7 +49,7 @@ def _paced(broker: socket.socket, packets: Iterator[bytes], count: int, rate: in
         broker.sendall(b"".join(islice(packets, due - sent)))
         sent = due
         while select.select([broker], [], [], 0)[0]:
-            owed -= len(broker.recv(1 << 16))
+            owed -= len(_some(broker, 1 << 16))
         time.sleep(max(LEAST_PAUSE_S, 1 / rate))
     _read(broker, owed)
 
@@ -74,10 +74,14 @@ def _length(size: int) -> bytes:
 
 def _read(broker: socket.socket, size: int) -> None:
     while size > 0:
-        got = broker.recv(min(size, 1 << 16))
-        if not got:
-            raise ConnectionError("the broker hung up")
-        size -= len(got)
+        size -= len(_some(broker, min(size, 1 << 16)))
+
+
+def _some(broker: socket.socket, most: int) -> bytes:
+    """What has come, at least a byte."""
+    if not (got := broker.recv(most)):
+        raise ConnectionError("the broker hung up")
+    return got
 
 
 if __name__ == "__main__":

@@ -1,12 +1,16 @@
 """The bench measures every stage, says what was missing, and can be read by a machine and by people."""
 
 import json
+import socket
+import subprocess
+import sys
 
 import pytest
 
 from gateway.bench.figures import Figure
 from gateway.cli import main
 from gateway.commands.bench import STAGES, table
+from tests.living import HOUSE
 
 
 def test_a_quick_bench_has_a_figure_for_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,3 +48,22 @@ def test_what_could_not_be_measured_says_why() -> None:
 
     assert missing.ratio is None
     assert "not measured: mosquitto is not installed" in table([missing])
+
+
+@pytest.mark.parametrize("rate", ["0", "1000"])
+def test_a_feeder_ends_when_its_broker_has_gone(rate: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as broker:
+        feeder = subprocess.Popen(
+            [*(sys.executable, "-m", "gateway.bench.feeder", str(broker.getsockname()[1])), "5000", "1", rate],
+            cwd=HOUSE,
+            stderr=subprocess.PIPE,
+        )
+        one, _ = broker.accept()
+        with one:
+            one.recv(100)
+            one.sendall(b"\x20\x02\x00\x00")
+            one.recv(100)
+        _, said = feeder.communicate(timeout=60)
+
+    assert feeder.returncode == 1
+    assert b"Error" in said
