@@ -53,11 +53,9 @@ def test_what_could_not_be_measured_says_why() -> None:
 @pytest.mark.parametrize("rate", ["0", "1000"])
 def test_a_feeder_ends_when_its_broker_has_gone(rate: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as broker:
-        feeder = subprocess.Popen(
-            [*(sys.executable, "-m", "gateway.bench.feeder", str(broker.getsockname()[1])), "5000", "1", rate],
-            cwd=HOUSE,
-            stderr=subprocess.PIPE,
-        )
+        told = [str(broker.getsockname()[1]), "5000", "1", rate]
+        command = [sys.executable, "-m", "gateway.bench.feeder", *told]
+        feeder = subprocess.Popen(command, cwd=HOUSE, stderr=subprocess.PIPE)
         one, _ = broker.accept()
         with one:
             one.recv(100)
