@@ -93,7 +93,7 @@ def free_name(folder: Path) -> str:
 
 
 def _open_damaged(path: Path, memo: Memo) -> sqlite3.Connection:
-    """For reading; where its tables cannot be found as they were, with the memo's pages in place of its own."""
+    """For reading; where its tables are not found as they were, with the memo's pages in place of its own."""
     try:
         old = _readable(path)
         if 1 not in memo.pages or not journal.changed_tables(old):
