@@ -8,6 +8,7 @@ from alerts.alert import rfc3339
 from alerts.incidents import Alarm
 from alerts.overlays import NEVER_NS, OutOfService, Refused
 from alerts.roll import Roll
+from alerts.roster import Duty, duties_of
 from alerts.rules import Announcements
 from alerts.states import ACTIVE, State, Turn
 from config.channels import Planned
@@ -49,6 +50,7 @@ class Orders:
     def __init__(self, roll: Roll, announcements: Announcements) -> None:
         self.roll = roll
         self.announcements = announcements
+        self.duties: tuple[Duty, ...] = ()
         self._results: list[CommandResult] = []
         self._acts: Mapping[str, Callable[[Command], str]] = {
             "ack": self._acknowledge,
@@ -57,6 +59,7 @@ class Orders:
             "out_of_service": self._out_of_service,
             "context": self._context,
             "reset": self._reset,
+            "roster": self._roster,
         }
 
     def obey(self, command: Command) -> None:
@@ -175,6 +178,11 @@ class Orders:
         planned, warnings = planned_from(entries, self.roll.channels)
         self.plan(planned)
         return "; ".join(warnings)
+
+    def _roster(self, command: Command) -> str:
+        """Who is to be called without the centre: the whole list, in place of the last."""
+        self.duties = duties_of(command.body.get("duties"))
+        return "" if self.duties else "nobody is on the roster: every contact of the gateway is called"
 
     def plan(self, planned: Sequence[Planned]) -> None:
         """From now on these are the announcements."""

@@ -7,7 +7,7 @@ What it refused for good is put aside with the reason.
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -17,6 +17,8 @@ import msgspec
 T = TypeVar("T")
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS delivery_ahead (notifier TEXT NOT NULL, id INTEGER NOT NULL,
+    PRIMARY KEY (notifier, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS delivery_tried (notifier TEXT NOT NULL, id INTEGER NOT NULL,
     PRIMARY KEY (notifier, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS delivery_refused (id INTEGER PRIMARY KEY, notifier TEXT NOT NULL,
     event_id TEXT NOT NULL, reason TEXT NOT NULL, at_ns INTEGER NOT NULL);
@@ -38,6 +40,14 @@ class Store(Protocol):
     def subscribe(self) -> threading.Event: ...
 
 
+class Standby(Protocol):
+    """What a receiver that stands in for another must tell (`alerts/standby.py`)."""
+
+    def sort(
+        self, reader: sqlite3.Connection, letters: "Sequence[Letter]", now_ns: int
+    ) -> "tuple[list[Letter], list[int]]": ...
+
+
 @dataclass(frozen=True, slots=True)
 class Letter:
     """One change that a receiver has not confirmed."""
@@ -45,6 +55,7 @@ class Letter:
     id: int
     grade: str
     event: dict[str, Any]
+    created_ns: int = 0  # when it was committed, by the tick's clock
 
 
 class Outbox:
@@ -91,14 +102,54 @@ class Outbox:
         taken = {row[0] for row in urgent}
         rest = self._rows("", most + len(taken)) if len(urgent) < most else []
         rows = [*urgent, *(row for row in rest if row[0] not in taken)][:most]
-        return [Letter(id, grade, msgspec.json.decode(event)) for id, grade, event in rows]
+        return [
+            Letter(id, grade, msgspec.json.decode(event), created_ns) for id, grade, event, created_ns in rows
+        ]
 
     def urgent_after(self, id: int) -> bool:
         """A P1 letter newer than a row waits."""
         return any(row[0] > id for row in self._rows("AND grade = 'P1'", 1_000))
 
-    def settle(self, confirmed: Iterable[int], refused: Mapping[int, tuple[str, str]], now_ns: int) -> None:
-        """These are done with; refused: by id the event id and the reason. Synced with the next commit."""
+    def due(self, standby: Standby, letters: Sequence[Letter], now_ns: int) -> tuple[list[Letter], list[int]]:
+        """What must be told in place of another receiver, and ids of what need not be told."""
+        return standby.sort(self._looking(), letters, now_ns)
+
+    def try_once(self, ids: Collection[int]) -> set[int]:
+        """Note, synced, that these are now told to a person; those that may have been told before."""
+        receiver = self.receiver
+
+        def work(connection: sqlite3.Connection) -> set[int]:
+            new = {
+                id
+                for id in ids
+                if connection.execute(
+                    "INSERT OR IGNORE INTO delivery_tried VALUES (?, ?)", (receiver, id)
+                ).rowcount
+            }
+            return set(ids) - new
+
+        return self._store.submit(work).result()
+
+    def not_tried(self, ids: Collection[int]) -> None:
+        """It is certain that nobody was told of these."""
+        rows = [(self.receiver, id) for id in ids]
+        self._store.submit(
+            lambda connection: connection.executemany(
+                "DELETE FROM delivery_tried WHERE notifier = ? AND id = ?", rows
+            )
+        ).result()
+
+    def settle(
+        self,
+        confirmed: Iterable[int],
+        refused: Mapping[int, tuple[str, str]],
+        now_ns: int,
+        report: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """These are done with; refused: by id the event id and the reason. Synced with the next commit.
+
+        `report`: CloudEvents about it, for the centre; they are committed with it.
+        """
         good, receiver = set(confirmed), self.receiver
         done = good | refused.keys()
         self._done |= done
@@ -117,20 +168,27 @@ class Outbox:
             connection.executemany(
                 "INSERT OR IGNORE INTO delivery_ahead VALUES (?, ?)", [(receiver, id) for id in done]
             )
+            connection.executemany(
+                "INSERT OR IGNORE INTO outbox (event_id, grade, event, created_ns) VALUES (?, 'P4', ?, ?)",
+                [(event["id"], msgspec.json.encode(event).decode(), now_ns) for event in report],
+            )
             return _advance(connection, receiver)
 
-        self._moved = self._store.submit(work, lazy=not refused)
+        self._moved = self._store.submit(work, lazy=not refused and not report)
 
     def _catch_up(self) -> None:
         if self._moved is not None and self._moved.done():
             self._cursor, self._moved = self._moved.result(), None
             self._done = {id for id in self._done if id > self._cursor}
 
-    def _rows(self, where: str, most: int) -> list[tuple[int, str, str]]:
+    def _looking(self) -> sqlite3.Connection:
         if self._reader is None:
             self._reader = self._store.reader()
-        rows = self._reader.execute(
-            f"SELECT id, grade, event FROM outbox WHERE id > ? {where} ORDER BY id LIMIT ?",
+        return self._reader
+
+    def _rows(self, where: str, most: int) -> list[tuple[int, str, str, int]]:
+        rows = self._looking().execute(
+            f"SELECT id, grade, event, created_ns FROM outbox WHERE id > ? {where} ORDER BY id LIMIT ?",
             (self._cursor, most + len(self._done)),
         )
         return [row for row in rows.fetchall() if row[0] not in self._done][:most]
@@ -147,7 +205,8 @@ def _advance(connection: sqlite3.Connection, receiver: str) -> int:
     (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM outbox").fetchone()
     cursor = max(cursor, last if open_id is None else open_id - 1)
     connection.execute("UPDATE delivery SET cursor = ? WHERE notifier = ?", (cursor, receiver))
-    connection.execute("DELETE FROM delivery_ahead WHERE notifier = ? AND id <= ?", (receiver, cursor))
+    for table in ("delivery_ahead", "delivery_tried"):
+        connection.execute(f"DELETE FROM {table} WHERE notifier = ? AND id <= ?", (receiver, cursor))
     return int(cursor)
 
 

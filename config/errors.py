@@ -28,9 +28,20 @@ class SourceLost(Exception):
 
 
 class DeliveryFailed(Exception):
-    """A receiver did not confirm; waited out. `retry_after_s` is the receiver's own wish, if it had one."""
+    """A receiver did not confirm; waited out. `retry_after_s` is the receiver's own wish, if it had one.
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None, permanent: bool = False) -> None:
+    `unsent`: it is certain that nobody was told.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
+        permanent: bool = False,
+        unsent: bool = False,
+    ) -> None:
         self.retry_after_s = retry_after_s
         self.permanent = permanent
+        self.unsent = unsent or permanent
         super().__init__(message)

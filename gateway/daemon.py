@@ -173,11 +173,21 @@ class Gateway:
         from alerts.delivery import Delivery
         from alerts.notifiers.base import Home
         from alerts.outbox import retire as retire_receivers
+        from alerts.standby import standby_of
         from ingest.courier import Courier, retire
 
-        home = Home(self.settings.site.id, lambda: self.status(watch), self.storage.command)
+        home = Home(
+            self.settings.site.id,
+            lambda: self.status(watch),
+            self.storage.command,
+            lambda: watch.lifecycle.duties,
+        )
+        standbys = {entry.label: standby_of(entry) for entry in self.settings.notifier}
         couriers = [Courier(self.storage, store) for store in self._far_stores()]
-        senders = [Delivery(self.storage, told, name, home) for name, told in self._receivers().items()]
+        senders = [
+            Delivery(self.storage, told, name, home, standby=standbys.get(name))
+            for name, told in self._receivers().items()
+        ]
         retire_receivers(self.storage, [sender.name for sender in senders])
         retire(self.storage, [courier.name for courier in couriers])
         for sender in senders:

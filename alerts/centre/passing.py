@@ -10,6 +10,7 @@ from alerts.centre.casebook import Casebook, append
 from alerts.centre.events import ALERT, Fact
 from alerts.delivery import Delivery
 from alerts.notifiers.base import Home
+from alerts.standby import standby_of
 from config.settings import Notifier
 
 
@@ -26,7 +27,10 @@ def append_and_pass_on(connection: sqlite3.Connection, facts: Sequence[Fact]) ->
 def deliveries(casebook: Casebook, notifiers: Sequence[Notifier]) -> list[Delivery]:
     """The senders of all receivers, started. SettingsError when one cannot be built."""
     home = Home("centre", dict, lambda command: None)
-    senders = [Delivery(casebook, notifier.build(), notifier.label, home) for notifier in notifiers]
+    senders = [
+        Delivery(casebook, notifier.build(), notifier.label, home, standby=standby_of(notifier))
+        for notifier in notifiers
+    ]
     for sender in senders:
         sender.register()
     outbox.retire(casebook, [notifier.label for notifier in notifiers])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from alerts.alert import TYPE_PREFIX
+from alerts.roster import Duty
 from ingest.ticks import Command
 
 CloudEvent = Mapping[str, Any]
@@ -18,12 +19,14 @@ class Home:
     site: str
     status: Callable[[], Mapping[str, Any]]  # for heartbeats; asked from the notifier's thread
     command: Callable[[Command], Any]  # a verified command; repeats are the gateway's to tell apart
+    roster: Callable[[], Sequence[Duty]] = tuple  # who is on duty when, as the centre said last
 
 
 class Notifier(ABC):
     """Tells one kind of receiver. Works in a thread of its own, so it may wait, but not for ever."""
 
     at_once: ClassVar[int] = 1  # changes that one call of `notify` can take
+    for_people: ClassVar[bool] = False  # a repeat is marked (`data.repeat`): people do not know ids
 
     @abstractmethod
     def notify(self, changes: Sequence[CloudEvent]) -> Collection[str] | None:
@@ -35,6 +38,10 @@ class Notifier(ABC):
     def wants(self, change: CloudEvent) -> bool:
         """Whether this receiver is told; by default every alert change."""
         return str(change.get("type", "")).startswith(TYPE_PREFIX)
+
+    def called(self) -> Sequence[str]:
+        """Who was called by the last `notify`, as the roster names them."""
+        return ()
 
     def join(self, home: Home) -> None:  # noqa: B027 (most have no use for it)
         """Called once before the first `notify`."""

@@ -124,12 +124,12 @@ def test_a_place_returns_to_service_by_word() -> None:
 def test_a_command_that_this_version_does_not_know_is_refused_so_that_nobody_repeats_it() -> None:
     site, _ = burst()
 
-    site.order("roster", people=[])
+    site.order("dance", people=[])
     site.order("adopt_regime", channel=CHANNELS.ids[0])
 
     results = site.lifecycle.command_results()
     assert [one.applied for one in results] == [False, False]
-    assert "unknown command 'roster'" in results[0].reason
+    assert "unknown command 'dance'" in results[0].reason
 
 
 def test_a_confirmation_is_a_cloud_event_for_the_outbox() -> None:
