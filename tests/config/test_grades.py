@@ -13,14 +13,15 @@ KINDS = {
     "well_gas",
     "power": "undervoltage overvoltage voltage_sag overload feeder_outage joint_overheat earth_fault "
     "partial_discharge trench_flood transformer_outage frequency_deviation",
-    "wristband": "bradycardia tachycardia atrial_fibrillation hypoxia fever fall no_activity wandering sos",
+    "wristband": "bradycardia tachycardia atrial_fibrillation hypoxia fever fall no_activity wandering sos "
+    "news2_partial off_wrist",
 }
 FAULTS = (
     "stuck drift spike dropout clock_skew duplicates out_of_order wrong_unit byte_order battery_death backlog"
 )
 EVERY_KIND = [
     *((medium, kind) for medium, kinds in KINDS.items() for kind in kinds.split()),
-    *((medium, kind) for medium in KINDS for kind in ("limit", "unknown", "late_detected", "gateway_silent")),
+    *((medium, kind) for medium in KINDS for kind in ("limit", "unknown", "late_detected", "regime_change", "gateway_silent")),
     *((medium, f"sensor_fault:{kind}") for medium in KINDS for kind in FAULTS.split()),
 ]
 
@@ -46,7 +47,7 @@ def test_every_kind_says_who_does_what_and_why(medium: str, kind: str) -> None:
 
 @pytest.mark.parametrize(("medium", "kind"), [pair for pair in EVERY_KIND if ":" not in pair[1]])
 def test_whatever_someone_must_act_on_is_at_least_p3(medium: str, kind: str) -> None:
-    assert (read_grades().of(medium, kind).grade <= "P3") == (kind != "late_detected")
+    assert (read_grades().of(medium, kind).grade <= "P3") == (kind not in {"late_detected", "regime_change", "off_wrist"})
 
 
 def test_a_sensor_at_fault_is_maintenance_but_on_a_gas_detector_somebody_must_act() -> None:

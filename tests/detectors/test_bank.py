@@ -53,7 +53,7 @@ def watched(bank: Bank) -> dict[str, int]:
 
 
 def test_channels_alone_give_every_rule_where_it_makes_sense() -> None:
-    assert watched(bank()) == {"jump": 4, "drift": 4, "rhythm": 4, "stuck": 4, "silence": 6}
+    assert watched(bank()) == {"jump": 3, "drift": 3, "rhythm": 3, "stuck": 4, "silence": 6}
 
 
 def test_all_rules_together_keep_the_budget() -> None:
@@ -91,7 +91,7 @@ def test_a_watching_replaces_the_built_in_detector_on_its_channels() -> None:
     }
 
     assert {"gas.a.pressure", "gas.a.ch4"} <= held
-    assert watched(asked) == watched(bank()) | {"jump": 5}
+    assert watched(asked) == watched(bank()) | {"jump": 4}
 
 
 def test_limits_can_be_watched_otherwise_on_some_channels() -> None:
