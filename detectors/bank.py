@@ -92,14 +92,17 @@ class Bank:
         """Each device's clock as it was seen last; may be called from another thread."""
         return self._events.device_clocks()
 
+    def expected_alarms(self) -> list[tuple[str, IntArray, float]]:
+        """(rule, channels, false alarms a day on each of them), a line a panel; limits know no chance."""
+        return [one for panel in self._panels for one in panel.expected_alarms() if len(one[1])]
+
     def expected_alarms_per_day(self) -> list[tuple[str, int, float]]:
-        """(rule, channels watched, false alarms a day on all of them); limits know no chance."""
+        """(rule, channels watched, false alarms a day on all of them)."""
         total: dict[str, tuple[int, float]] = {}
-        for panel in self._panels:
-            for rule, watched, per_day in panel.expected_alarms_per_day():
-                before = total.get(rule, (0, 0.0))
-                total[rule] = (before[0] + watched, before[1] + per_day)
-        return [(rule, watched, per_day) for rule, (watched, per_day) in total.items() if watched]
+        for rule, channels, per_day in self.expected_alarms():
+            before = total.get(rule, (0, 0.0))
+            total[rule] = (before[0] + len(channels), before[1] + len(channels) * per_day)
+        return [(rule, watched, per_day) for rule, (watched, per_day) in total.items()]
 
     def _seats(self, watchings: Sequence[Any], defaults: Sequence[Defaults]) -> list[Seat]:
         """Seats over all channels of the site: the defaults, then what the settings put in their place."""

@@ -167,14 +167,14 @@ class Panel:
         numbers = {name: float(memory[name][column]) for name in ("expected", "spread")}
         return Usual({**numbers, **self._band(self._rhythm, column, self._row)}, scores)
 
-    def expected_alarms_per_day(self) -> list[tuple[str, int, float]]:
-        """(rule, channels, false alarms a day over all of them), as the levels promise on calm data."""
+    def expected_alarms(self) -> list[tuple[str, IntArray, float]]:
+        """(rule, its channels, false alarms a day on each), as the levels promise on calm data."""
         rows = DAY_S / self.period_s
         expected = []
         for number, seat in enumerate(self.seats):
-            watched = int(seat.eligible.sum())
-            chance = 10.0 ** -float(self._warning[self._first[number]]) if seat.detector.calibrated else 0.0
-            expected.append((seat.rule, watched, watched * rows * chance))
+            warning = float(self._warning[self._first[number]])
+            chance = 10.0**-warning if seat.detector.calibrated else 0.0
+            expected.append((seat.rule, self.members[seat.eligible], rows * chance))
         return expected
 
     def _scores(self, row: Row) -> FloatArray:

@@ -6,11 +6,11 @@ import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from config.channels import ChannelTable
 from config.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 HELP = "read settings and report every mistake and the expected alarm load; starts nothing"
 EXAMPLE = "watchline check gateway.toml centre.toml"
-OPERATOR_ALARMS_PER_DAY = 144.0  # IEC 62682:2014: what one operator bears
 MOST_SHOWN = 8  # channels named in a warning
 
 
@@ -96,6 +95,7 @@ def _judge_people(people: "People", verdict: Verdict) -> None:
 
 def _judge_gateway(path: Path, verdict: Verdict) -> None:
     from config.load import read_site
+    from gateway.alarmbudget import OPERATOR_ALARMS_PER_DAY, budget
 
     site = read_site(path)
     settings, channels = site.settings, site.channels
@@ -107,8 +107,8 @@ def _judge_gateway(path: Path, verdict: Verdict) -> None:
         )
     if settings.centre is None and not settings.notifier:
         verdict.warnings.append(f"{path.name}: neither [centre] nor [[notifier]]: alerts are told to nobody")
-    rules = expected_alarms(channels, settings.watching, settings.site.timezone)
-    total = sum(per_day for _, _, per_day in rules)
+    expected = budget(channels, settings.watching, settings.site.timezone)
+    rules, total = expected.by(0), expected.total
     verdict.summary = {
         "site": settings.site.id,
         "settings_hash": site.hash,
@@ -125,6 +125,10 @@ def _judge_gateway(path: Path, verdict: Verdict) -> None:
         "expected_false_alarms_per_day": total,
         "expected_by_rule": [
             {"rule": rule, "channels": count, "per_day": per_day} for rule, count, per_day in rules
+        ],
+        "expected_by_channel": [
+            {"channel": channel, "rules": count, "per_day": per_day}
+            for channel, count, per_day in expected.by(1)
         ],
         "operator_budget_per_day": OPERATOR_ALARMS_PER_DAY,
     }
@@ -165,17 +169,6 @@ def fed_ids(source: Any) -> list[str] | None:
     return [f"{place}.{point.name}" for point in profile.points]
 
 
-def expected_alarms(channels: ChannelTable, watchings: Any, timezone: str) -> list[tuple[str, int, float]]:
-    """(rule, channels, false alarms a day) of the detectors as set, by their own reckoning."""
-    from zoneinfo import ZoneInfo
-
-    from detectors.bank import Bank
-    from ingest.window import Window
-
-    grids = [(grid.period_s, grid.channels) for grid in Window(channels).grids]
-    return list(Bank(channels, grids, watchings, ZoneInfo(timezone)).expected_alarms_per_day())
-
-
 def _some(names: list[str]) -> str:
     shown = ", ".join(names[:MOST_SHOWN])
     return shown if len(names) <= MOST_SHOWN else f"{shown} and {len(names) - MOST_SHOWN} more"
@@ -204,7 +197,31 @@ def _lines(verdict: Verdict) -> list[str]:
         f"  archive        {told['archive'] or 'none'}",
         f"  tells          {', '.join(filter(None, [told['centre'], *told['notifiers']])) or 'nobody'}",
         f"  false alarms   {total:.2f} expected per operator-day, {share}",
+        *_offenders(told),
     ]
+
+
+def _offenders(told: dict[str, Any]) -> list[str]:
+    """Rules and channels from which most false alarms are to be expected, the worst first."""
+    total = told["expected_false_alarms_per_day"]
+    if not total:
+        return []
+    rules = [one for one in told["expected_by_rule"] if one["per_day"]]
+    lines = [f"    by rule      {_shares(rules, 'rule', total)}"]
+    channels = told["expected_by_channel"]
+    usual = median(one["per_day"] for one in channels)
+    loud = [one for one in channels if one["per_day"] > 1.5 * usual]
+    if loud:
+        said = _shares(loud, "channel", total)
+        lines.append(f"    by channel   most from {said}: a longer period or a higher `warning` is quieter")
+    else:
+        lines.append(f"    by channel   {usual:.2g} a day on each; `watchline report` says what was raised")
+    return lines
+
+
+def _shares(parts: list[dict[str, Any]], name: str, total: float) -> str:
+    shown = [f"{one[name]} {one['per_day']:.3g} ({one['per_day'] / total:.0%})" for one in parts[:MOST_SHOWN]]
+    return ", ".join(shown) + (f" and {len(parts) - MOST_SHOWN} more" if len(parts) > MOST_SHOWN else "")
 
 
 def _counted(counts: dict[str, int]) -> str:

@@ -149,10 +149,10 @@ def test_the_reason_names_what_was_expected_and_a_wristband_gives_no_number() ->
 
 
 def test_levels_follow_from_the_budget_and_the_period() -> None:
-    expected = panel(site(10)).expected_alarms_per_day()
-    rules = {rule: (count, per_day) for rule, count, per_day in expected}
+    expected = panel(site(10)).expected_alarms()
+    rules = {rule: (len(channels), per_day) for rule, channels, per_day in expected}
 
-    assert rules["jump"][0] == 10 and rules["jump"][1] == pytest.approx(0.05)
+    assert rules["jump"][0] == 10 and rules["jump"][1] == pytest.approx(0.005)
     assert rules["silence"] == (10, 0.0)
 
 

@@ -218,3 +218,21 @@ def test_the_command_works_from_a_shell(tmp_path: Path) -> None:
     assert bad.stderr.startswith("gateway.toml:1: not TOML")
     help = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
     assert "watchline check gateway.toml centre.toml" in help.stdout
+
+
+def test_false_alarms_are_expected_by_rule_and_by_channel_the_worst_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slow = CHANNELS + "b.flow,water,b,flow,m3/h,60\n"
+    loud = SITE + '[[watching]]\nkind = "jump"\nchannels = "a.flow"\nwarning = 0.3\n'
+    path = site(tmp_path, loud, slow)
+    _, out, _ = checked(capsys, path)
+    main(["check", str(path), "--json"])
+    told = json.loads(capsys.readouterr().out)["files"][0]["summary"]
+
+    assert told["expected_by_channel"][0]["channel"] == "a.flow"
+    assert told["expected_by_rule"][0]["rule"] == "jump"
+    total = sum(one["per_day"] for one in told["expected_by_channel"])
+    assert total == pytest.approx(told["expected_false_alarms_per_day"])
+    assert "by rule      jump" in out
+    assert "most from a.flow" in out
