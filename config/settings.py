@@ -354,6 +354,9 @@ class People(Settings):
     directory: FilePath = Field(description="the directory, an SQLite file beside the casebook")
     desk: str = Field(description="code of the organisation whose rota is the duty desk")
     last: str = Field(description="person or organisation called for ever when nobody else answers")
+    routing: FilePath | None = Field(
+        default=None, description="who is called when, instead of the built-in routing.toml"
+    )
 
 
 class CentreSettings(Settings):

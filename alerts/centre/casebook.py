@@ -36,6 +36,18 @@ CREATE TABLE IF NOT EXISTS outbox (
     event TEXT NOT NULL,
     created_ns INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS climb (
+    incident TEXT PRIMARY KEY,
+    armed INTEGER NOT NULL,
+    grade TEXT NOT NULL,
+    began_ns INTEGER NOT NULL,
+    step INTEGER NOT NULL,
+    calls INTEGER NOT NULL,
+    called_ns INTEGER NOT NULL,
+    taken INTEGER NOT NULL,
+    arrived INTEGER NOT NULL,
+    due_ns INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS delivery (
     notifier TEXT PRIMARY KEY,
     cursor INTEGER NOT NULL

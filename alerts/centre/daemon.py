@@ -11,13 +11,17 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
+from alerts.centre.calling.caller import Caller
+from alerts.centre.calling.receivers import Receivers
 from alerts.centre.casebook import Casebook, CasebookFailed, append
 from alerts.centre.clocks import Clocks
 from alerts.centre.desk import Desk
 from alerts.centre.passing import append_and_pass_on, deliveries, prune
+from alerts.centre.people.directory import Directory, create
 from alerts.centre.web import application
 from config.clocks import read_clocks, with_limits
 from config.errors import SettingsError
+from config.routing import read_routing
 from config.settings import Cases, CentreSettings
 from config.workdays import work_calendar
 
@@ -56,6 +60,7 @@ async def _serve(
         append=append_and_pass_on if settings.notifier else append,
     )
     desk.load()
+    caller = _caller(settings, desk)
     server = _Server(_configuration(settings, desk), address(settings), ready)
     loop = asyncio.get_running_loop()
     failures: list[CasebookFailed] = []
@@ -77,6 +82,8 @@ async def _serve(
             loop.add_signal_handler(signal_, stop)
     senders = deliveries(casebook, settings.notifier)
     chores = [asyncio.create_task(desk.watch_gateways()), asyncio.create_task(_tidy(desk))]
+    if caller is not None:
+        chores.append(asyncio.create_task(caller.run()))
     for chore in chores:
         chore.add_done_callback(lambda task: None if task.cancelled() else stop())
     try:
@@ -89,6 +96,25 @@ async def _serve(
             chore.result()  # none ends by itself: whatever went wrong is seen
         chore.cancel()
     return FAILURE if failures else SUCCESS
+
+
+def _caller(settings: CentreSettings, desk: Desk) -> Caller | None:
+    """Whoever calls people, where `[people]` says who they are."""
+    people = settings.people
+    if people is None:
+        return None
+    routing = read_routing(people.routing) if people.routing else read_routing()
+    try:
+        create(people.directory)
+        directory = Directory(people.directory)
+    except (OSError, sqlite3.Error) as error:
+        raise SettingsError(
+            f"[people] directory: {people.directory} cannot be used as a directory: {error}"
+        ) from error
+    receivers = Receivers(directory, routing, people.desk, people.last)
+    caller = Caller(desk, receivers, routing, tells=bool(settings.notifier))
+    caller.load()
+    return caller
 
 
 def _clocks(cases: Cases) -> Clocks:

@@ -184,6 +184,10 @@ class Desk:
         """Any other work on the casebook's writer, such as accounts and sessions."""
         return await asyncio.wrap_future(self.casebook.submit(work))
 
+    async def record(self, work: Callable[[sqlite3.Connection], list[Fact]]) -> list[Fact]:
+        """Commit the facts that `work` stores, then fold them."""
+        return await self._store(work)
+
     async def read(self, look: Callable[[sqlite3.Connection], T]) -> T:
         """Something from the casebook, through a read-only connection."""
         if self._reading is None:

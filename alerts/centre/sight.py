@@ -281,6 +281,9 @@ def _act_line(act: Act, desk: Desk, eye: Eye) -> dict[str, Any]:
         texts.append(words("one_shot"))
     if "to" in act.body:
         texts.append(f"→ {act.body['to']}")
+    if "receivers" in act.body:
+        names = [one["person"] or one["org"] for one in act.body["receivers"]]
+        texts.append(f"{words.of('call', act.body['why'])} → {', '.join(names)}")
     if "score" in act.body:
         texts.append(words("score_of", score=act.body["score"]))
     texts += [act.body[name] for name in ("limit", "reason", "note") if act.body.get(name)]

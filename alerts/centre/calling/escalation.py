@@ -1,0 +1,150 @@
+"""Escalation: where each open incident stands on its ladder and what is due now; pure, time is handed in.
+
+A climb is a few numbers, kept durably by whoever runs this; all deadlines are absolute. Whatever happens
+between two of them, the next sweep finds what is due, and what was missed meanwhile is called at once.
+"""
+
+import heapq
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from alerts.centre.calling.ladder import Step
+from config.routing import Ladder
+
+SECOND_NS = 1_000_000_000
+NEVER = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Climb:
+    """One incident on its ladder."""
+
+    incident: str
+    armed: int  # the fact that called people; another one starts the ladder anew
+    grade: str
+    began_ns: int
+    step: int = 0  # steps called so far
+    calls: int = 0  # made so far, repeats among them
+    called_ns: int = 0  # the last of them
+    taken: bool = False
+    arrived: bool = False
+    due_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a sweep found to be due: these steps of the ladder are called."""
+
+    incident: str
+    number: int  # counts the calls of this incident, so that none is made twice
+    steps: tuple[int, ...]
+    why: str  # first, unanswered, nobody_there, repeat
+
+
+def begin(incident: str, armed: int, grade: str, called_ns: int) -> Climb:
+    """A climb whose first step is due at once."""
+    return Climb(incident, armed, grade, called_ns, due_ns=called_ns)
+
+
+def answered(climb: Climb, rules: Ladder, ladder: Sequence[Step], *, taken: bool, arrived: bool) -> Climb:
+    """The climb after somebody took it, arrived, or (a return, 退单) gave it back."""
+    if (taken, arrived) == (climb.taken, climb.arrived):
+        return climb
+    changed = replace(climb, taken=taken or arrived, arrived=arrived)
+    return replace(changed, due_ns=_next_ns(changed, rules, ladder))
+
+
+def advance(climb: Climb, rules: Ladder, ladder: Sequence[Step], now_ns: int) -> tuple[Climb, Call | None]:
+    """What is due by now, as one call, and the climb after it; nothing where nothing is due."""
+    if now_ns < climb.due_ns:
+        return climb, None
+    step = climb.step
+    while step < len(ladder) and _step_ns(climb, rules, ladder, step) <= now_ns:
+        step += 1
+    fresh = tuple(range(climb.step, step))
+    again = not climb.taken and climb.calls and _repeat_ns(climb, rules) <= now_ns
+    if climb.step == 0:
+        why, steps = "first", fresh
+    elif fresh:
+        why, steps = "nobody_there" if climb.taken else "unanswered", tuple(range(step)) if again else fresh
+    elif again and step < len(ladder):
+        why, steps = "repeat", tuple(range(step))
+    else:
+        why, steps = "repeat", (len(ladder) - 1,)
+    after = replace(climb, step=step, calls=climb.calls + 1, called_ns=now_ns)
+    return (
+        replace(after, due_ns=_next_ns(after, rules, ladder)),
+        Call(climb.incident, climb.calls, steps, why),
+    )
+
+
+def climb_on(climb: Climb, rules: Ladder, ladder: Sequence[Step]) -> Climb:
+    """One step further at once, because nobody stands on those that were called."""
+    further = replace(climb, step=climb.step + 1)
+    return replace(further, due_ns=_next_ns(further, rules, ladder))
+
+
+def _step_ns(climb: Climb, rules: Ladder, ladder: Sequence[Step], step: int) -> int:
+    """When a step is called: by its time; once somebody took it, when they should be there and are not."""
+    if not climb.taken or step == 0:
+        return climb.began_ns + int(ladder[step].after_s * SECOND_NS)
+    missed_ns = climb.began_ns + int(rules.arrive_s * SECOND_NS)
+    next_ns = missed_ns if climb.called_ns < missed_ns else climb.called_ns + _pace_ns(rules)
+    return next_ns + (step - climb.step) * _pace_ns(rules)
+
+
+def _next_ns(climb: Climb, rules: Ladder, ladder: Sequence[Step]) -> int:
+    """When something is due next."""
+    if climb.arrived:
+        return NEVER
+    if climb.step < len(ladder):
+        due_ns = _step_ns(climb, rules, ladder, climb.step)
+        return due_ns if climb.taken or not climb.calls else min(due_ns, _repeat_ns(climb, rules))
+    missed_ns = climb.began_ns + int(rules.arrive_s * SECOND_NS) if climb.taken else 0
+    return max(missed_ns, climb.called_ns + _pace_ns(rules))
+
+
+def _repeat_ns(climb: Climb, rules: Ladder) -> int:
+    """When those already called hear it again."""
+    return climb.called_ns + int(rules.repeat_s * SECOND_NS) if rules.repeat_s else NEVER
+
+
+def _pace_ns(rules: Ladder) -> int:
+    """Between two calls of the last receiver, who hears it for ever: never into silence."""
+    return int((rules.repeat_s or rules.climb_s[-1]) * SECOND_NS)
+
+
+class Climbs:
+    """All open climbs by incident, and the one that is due next."""
+
+    def __init__(self, known: Iterable[Climb] = ()) -> None:
+        self.by_incident: dict[str, Climb] = {}
+        self._due: list[tuple[int, str]] = []
+        for climb in known:
+            self.keep(climb)
+
+    def keep(self, climb: Climb) -> None:
+        self.by_incident[climb.incident] = climb
+        if climb.due_ns != NEVER:
+            heapq.heappush(self._due, (climb.due_ns, climb.incident))
+
+    def drop(self, incident: str) -> None:
+        self.by_incident.pop(incident, None)
+
+    def next_ns(self) -> int:
+        """When the next climb is due; NEVER where none is."""
+        while self._due:
+            due_ns, incident = self._due[0]
+            climb = self.by_incident.get(incident)
+            if climb is not None and climb.due_ns == due_ns:
+                return due_ns
+            heapq.heappop(self._due)  # it was moved or dropped since
+        return NEVER
+
+    def due(self, now_ns: int, most: int) -> list[Climb]:
+        """Those that are due, the longest overdue first; each is to be advanced and kept again."""
+        found: list[Climb] = []
+        while len(found) < most and self.next_ns() <= now_ns:
+            _, incident = heapq.heappop(self._due)
+            found.append(self.by_incident[incident])
+        return found
