@@ -18,8 +18,9 @@ from detectors.base import BoolArray, Detector, EventDetector, IntArray, Reading
 from detectors.clock import Clock, DeviceClock
 from detectors.findings import Findings, Points, Usual
 from detectors.panel import Panel, Seat
+from detectors.rounds import Rounds
 
-EVENT_KINDS = ("limits", "fall", "clock", "activity", "wandering", "vitals")
+EVENT_KINDS = ("limits", "fall", "clock")
 LEVEL_KINDS = ("jump", "drift", "rhythm", "stuck")  # for quantities that have a level
 ROW_KINDS = (*LEVEL_KINDS, "silence")
 NOT_OF_WEARERS = ("jump", "drift", "rhythm")  # a heart may race up the stairs: `vitals` looks at rest only
@@ -52,11 +53,16 @@ class Bank:
         self._zone = timezone or ZoneInfo("Asia/Shanghai")
         defaults = [defaults_for(channel) for channel in channels.channels]
         self._fitting = _fitting(channels, defaults, self._zone)
-        self._events = _Events(channels, watchings, self._zone)
+        self._events = _Events(channels, watchings)
         seats = self._seats(watchings, defaults)
         self._panels = [self._panel(period_s, members, seats) for period_s, members in grids]
+        self._rounds = Rounds(channels, grids, watchings, self._zone.key)
         self._home = {int(c): (g, at) for g, (_, members) in enumerate(grids) for at, c in enumerate(members)}
-        self.points: tuple[Points, ...] = (*self._events.points, *(panel.points for panel in self._panels))
+        self.points: tuple[Points, ...] = (
+            *self._events.points,
+            *(panel.points for panel in self._panels),
+            *self._rounds.points,
+        )
 
     def judge_readings(self, readings: ReadingBatch, now_ns: int) -> list[Findings]:
         """The event detectors' verdicts after the readings of a tick (sorted by channel and time)."""
@@ -64,7 +70,7 @@ class Bank:
 
     def judge_row(self, grid: int, row: Row) -> list[Findings]:
         """The row detectors' verdicts on a settled row of that grid."""
-        return [self._panels[grid].judge(row)]
+        return [self._panels[grid].judge(row), *self._rounds.judge(grid, row)]
 
     def usual(self, channel: int) -> Usual:
         """What is usual on a channel after its last row, and how unusual each rule found that row."""
@@ -76,17 +82,19 @@ class Bank:
         self._events.restart(clock_good)
         for panel in self._panels:
             panel.restart()
+        self._rounds.restart()
 
     def state(self) -> State:
         state = prefixed("events", self._events.state())
         for panel in self._panels:
             state |= prefixed(f"rows/{panel.period_s:g}", panel.state())
-        return state
+        return state | prefixed("rounds", self._rounds.state())
 
     def restore(self, state: State) -> None:
         self._events.restore(below("events", state))
         for panel in self._panels:
             panel.restore(below(f"rows/{panel.period_s:g}", state))
+        self._rounds.restore(below("rounds", state))
 
     def device_clocks(self) -> list[DeviceClock]:
         """Each device's clock as it was seen last; may be called from another thread."""
@@ -168,9 +176,8 @@ class _Events:
     `warning`, `alarm` and `hold_s` mean nothing here.
     """
 
-    def __init__(self, channels: ChannelTable, watchings: Sequence[Any], zone: ZoneInfo) -> None:
+    def __init__(self, channels: ChannelTable, watchings: Sequence[Any]) -> None:
         self._channels = channels
-        self._zone = zone
         self._detectors: dict[str, EventDetector] = {}
         left = {kind: np.ones(len(channels), dtype=bool) for kind in EVENT_KINDS}
         asked = [w for w in watchings if issubclass(_class_of(w.kind), EventDetector)]
@@ -187,8 +194,6 @@ class _Events:
 
     def _watch(self, kind: str, name: str, options: Mapping[str, Any], mine: BoolArray) -> None:
         if mine.any():
-            if "timezone" in {field.name for field in fields(_class_of(kind))}:
-                options = {"timezone": self._zone.key, **options}
             detector: EventDetector = kinds.build(kinds.DETECTORS, kind, options, kind)
             self._detectors[name] = (
                 detector if mine.all() else detector.over(np.flatnonzero(mine).astype(np.int32))

@@ -1,6 +1,6 @@
 """Subjects: what is looked at together, such as all quantities of a band; its newest values as columns."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
@@ -16,13 +16,15 @@ from config.channels import Channel, ChannelTable
 from config.defaults import defaults_for
 from config.errors import SettingsError
 from config.quantities import QUANTITIES, conversion
-from detectors.base import BoolArray, EventDetector, FloatArray, IntArray, Memory, Points, TimeArray
+from detectors.base import BoolArray, FloatArray, IntArray, Memory, Points, TimeArray
 from detectors.findings import Explanation, Findings
 from detectors.levels import NEVER_NS, SECOND_NS
-from ingest.readings import GOOD, UNUSUAL, ReadingBatch, Recurring
+from ingest.row import Row
 
 NOBODY = -1
 FINITE = np.finfo(np.float64).max
+SHORTEST_S, LONGEST_S = 1.0, 3600.0  # the periods of rows
+Seats = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +64,23 @@ class Site:
             [[of.get(role, NOBODY) for role in self.roles] for of in chosen], dtype=np.int64
         ).reshape(self.size, len(self.roles))
         self.has: BoolArray = self.member != NOBODY
-        self.period_s = np.where(self.has, channels.period_s[self.member], np.nan)
-        self.ours = np.unique(self.member[self.has])
-        self.local = np.full(len(channels), NOBODY, dtype=np.int64)
-        self.local[self.ours] = np.arange(len(self.ours))
-        self.seat = np.where(self.has, self.local[self.member], len(self.ours))
-        known = [_units(channels[n]) for n in self.ours.tolist()]
-        self.scale, self.offset, self.least, self.most = (
-            np.array([of[i] for of in known], dtype=np.float64) for i in range(4)
-        )
+        periods = np.clip(channels.period_s, SHORTEST_S, LONGEST_S)
+        self.period_s = np.where(self.has, periods[self.member], np.nan)
+        ours = {n: _units(channels[n]) for n in np.unique(self.member[self.has]).tolist()}
+        nothing = (1.0, 0.0, np.inf, -np.inf)
+        known = np.array([ours.get(n, nothing) for n in self.member.ravel().tolist()]).reshape(-1, 4)
+        self.scale, self.offset, self.least, self.most = known.T.reshape(4, *self.member.shape)
         self.points = self._points(chosen, wanted)
-        self.plans = Recurring(self.mine)
 
     def __len__(self) -> int:
         return self.size
 
-    def mine(self, channel: NDArray[Any]) -> NDArray[np.intp]:
-        """Which of these readings are of our channels."""
-        return np.flatnonzero(self.local[channel] != NOBODY)
+    def seats(self, members: IntArray) -> Seats:
+        """(subject, role, column in a row of these channels) of each seat that such a row can fill."""
+        column = {n: at for at, n in enumerate(members.tolist())}
+        subject, role = np.nonzero(np.isin(self.member, members) & self.has)
+        at = np.array([column[n] for n in self.member[subject, role].tolist()], dtype=np.intp)
+        return subject, role, at
 
     def channel_of(self, point: int) -> Channel:
         """The channel that carries a point."""
@@ -109,13 +110,13 @@ class Site:
 
 @dataclass(frozen=True)
 class Moment:
-    """What one tick, or a part of it with one reading a channel, brought to the subjects."""
+    """What a settled row brought to the subjects."""
 
     site: Site
-    heard: BoolArray  # (subjects, roles): a newer reading came
+    heard: BoolArray  # (subjects, roles): a level came with this row
     value: FloatArray  # (subjects, roles): the newest, NaN before the first of an epoch
-    time_ns: TimeArray  # (subjects, roles): when that was measured
-    before_ns: TimeArray  # (subjects, roles): when the one before it was
+    time_ns: TimeArray  # (subjects, roles): the end of its row
+    before_ns: TimeArray  # (subjects, roles): the end of the row of the one before
 
     def of(self, role: str) -> tuple[BoolArray, FloatArray, TimeArray]:
         """(heard, value, time_ns) of a role, each (subjects,)."""
@@ -132,13 +133,12 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class SubjectDetector(EventDetector):
-    """Judges subjects whenever one of their channels has spoken; a kind says what they are and how.
+class SubjectDetector(ABC):
+    """Judges subjects whenever a settled row holds one of their channels; a kind says what they are and how.
 
-    Only GOOD readings that came in time and lie in the plausible range of their quantity are heard.
-    Points: rule after rule, each over all subjects. `memory` holds, beside what a kind adds in `lessons`,
-    `value` and `time_ns` (points, roles), `severity` and `surprise` (points,); rows past the subjects of
-    the first two stay unused.
+    Levels outside of the plausible range of their quantity are not heard. Points: rule after rule, each over
+    all subjects. `memory` holds, beside what a kind adds in `lessons`, `value` and `time_ns` (points, roles),
+    `severity` and `surprise` (points,); of the first two, rows past the subjects stay unused.
     """
 
     roles: ClassVar[tuple[str, ...]] = ()
@@ -174,11 +174,15 @@ class SubjectDetector(EventDetector):
         object.__setattr__(narrowed, "site", None)
         return narrowed
 
-    def points(self, channels: ChannelTable) -> Points:
-        return self._bound(channels).points
+    def watch(self, channels: ChannelTable) -> Site:
+        """Its subjects on this site."""
+        if self.site is None or self.site.channels is not channels:
+            site = Site(channels, self.roles, self.rules(), self.subjects(channels), self.only)
+            object.__setattr__(self, "site", site)
+        assert self.site is not None
+        return self.site
 
-    def fresh_memory(self, channels: ChannelTable) -> Memory:
-        site = self._bound(channels)
+    def fresh_memory(self, site: Site) -> Memory:
         return {
             "value": np.full((len(site.points), len(site.roles)), np.nan),
             "time_ns": np.full((len(site.points), len(site.roles)), NEVER_NS, dtype=np.int64),
@@ -187,71 +191,46 @@ class SubjectDetector(EventDetector):
             **{name: _padded(array, len(site.points)) for name, array in self.lessons(site).items()},
         }
 
-    def restart(self, memory: Memory, clock_good: bool) -> None:
+    def restart(self, site: Site, memory: Memory) -> None:
         """A new epoch: what was measured before it is not news, and nothing is counted across the gap."""
         memory["value"][:] = np.nan
         memory["time_ns"][:] = NEVER_NS
-        if self.site is not None and self.momentary:
-            fresh = self.lessons(self.site)
-            for name in self.momentary:
-                memory[name] = _padded(fresh[name], len(memory[name]))
+        fresh = self.lessons(site) if self.momentary else {}
+        for name in self.momentary:
+            memory[name] = _padded(fresh[name], len(site.points))
 
-    def judge(self, readings: ReadingBatch, now_ns: int, memory: Memory) -> Findings | None:
-        site = self.site
-        if site is None:
-            raise RuntimeError("points(channels) must be called before judge: it says which site this is")
-        if not len(site):
+    def judge(self, site: Site, seats: Seats, row: Row, memory: Memory) -> Findings | None:
+        """The verdict on a row, `seats` by `Site.seats`; None where it says nothing of a subject."""
+        subject, role, column = seats
+        size = len(site)
+        with np.errstate(over="ignore", invalid="ignore"):
+            told = row.values[column] * site.scale[subject, role] + site.offset[subject, role]
+        sound = (told >= site.least[subject, role]) & (told <= site.most[subject, role])
+        if not np.count_nonzero(sound):
             return None
-        plan = site.plans.of(readings)
-        rows = site.mine(readings.channel) if plan is None else plan
-        if not len(rows):
-            return None
-        judged = np.zeros(len(site.points), dtype=bool)
-        for local, value, time_ns in _turns(site, readings, rows, several=plan is None):
-            judged |= self._take(site, local, value, time_ns, memory)
+        if np.count_nonzero(sound) < len(sound):
+            subject, role, told = subject[sound], role[sound], told[sound]
+        heard = np.zeros((size, len(site.roles)), dtype=bool)
+        heard[subject, role] = True
+        value, time_ns = memory["value"][:size], memory["time_ns"][:size]
+        before_ns = time_ns.copy()
+        value[subject, role] = told
+        time_ns[subject, role] = row.end_ns
+        judged = self.weigh(Moment(site, heard, value, time_ns, before_ns), memory)
+        speaks = site.points.speaks
+        assert speaks is not None
+        judged &= speaks
         if not np.count_nonzero(judged):
             return None
-        return self._findings(site, judged & self._speaks(site), memory)
-
-    def _take(
-        self, site: Site, local: NDArray[Any], value: FloatArray, time_ns: TimeArray, memory: Memory
-    ) -> BoolArray:
-        """At most one reading a channel: the newest values move on, and what they mean is weighed."""
-        told = np.full(len(site.ours) + 1, np.nan)
-        told_ns = np.full(len(site.ours) + 1, NEVER_NS, dtype=np.int64)
-        told[local], told_ns[local] = value, time_ns
-        told, told_ns = told[site.seat], told_ns[site.seat]
-        size = len(site)
-        before_ns = memory["time_ns"][:size].copy()
-        heard = told_ns > before_ns
-        np.copyto(memory["value"][:size], told, where=heard)
-        np.copyto(memory["time_ns"][:size], told_ns, where=heard)
-        moment = Moment(site, heard, memory["value"][:size], memory["time_ns"][:size], before_ns)
-        return self.weigh(moment, memory)
-
-    def _findings(self, site: Site, heard: BoolArray, memory: Memory) -> Findings:
-        newest_ns = memory["time_ns"][: len(site)].max(axis=1)
         surprise = memory["surprise"]
         return Findings(
             points=site.points,
             score=surprise / (surprise + 5.0),
-            severity=memory["severity"] * self._speaks(site),
-            heard=heard,
-            event_ns=np.tile(newest_ns, len(site.rules)),
+            severity=memory["severity"] * speaks,
+            heard=judged,
+            event_ns=np.full(len(site.points), row.end_ns, dtype=np.int64),
             explain=lambda point: self.say(site, point, memory),
         )
-
-    def _speaks(self, site: Site) -> BoolArray:
-        speaks = site.points.speaks
-        assert speaks is not None
-        return speaks
-
-    def _bound(self, channels: ChannelTable) -> Site:
-        if self.site is None or self.site.channels is not channels:
-            site = Site(channels, self.roles, self.rules(), self.subjects(channels), self.only)
-            object.__setattr__(self, "site", site)
-        assert self.site is not None
-        return self.site
 
 
 def of_places(channels: ChannelTable, medium: str, roles: Sequence[str]) -> list[dict[str, int]]:
@@ -280,27 +259,6 @@ def _offset_s(timezone: str, quarter: int) -> float:
     """Local time minus UTC in that quarter of an hour since 1970."""
     offset = datetime.fromtimestamp(quarter * 900, UTC).astimezone(ZoneInfo(timezone)).utcoffset()
     return offset.total_seconds() if offset else 0.0
-
-
-def _turns(
-    site: Site, readings: ReadingBatch, rows: NDArray[np.intp], *, several: bool
-) -> list[tuple[NDArray[Any], FloatArray, TimeArray]]:
-    """(local channel, value, time_ns) with at most one reading a channel, in the order of time."""
-    local = site.local[readings.channel[rows]]
-    with np.errstate(over="ignore", invalid="ignore"):
-        value = readings.value[rows] * site.scale[local] + site.offset[local]
-    sound = (value >= site.least[local]) & (value <= site.most[local])
-    sound &= (readings.quality[rows] == GOOD) & (readings.flags[rows] & UNUSUAL == 0)
-    if np.count_nonzero(sound) < len(sound):
-        rows, local, value = rows[sound], local[sound], value[sound]
-    time_ns = readings.time_ns[rows]
-    if not several or not len(rows):
-        return [(local, value, time_ns)] if len(rows) else []
-    begins = np.flatnonzero(np.diff(local, prepend=NOBODY - 1))
-    rank = np.arange(len(rows)) - np.repeat(begins, np.diff(begins, append=len(rows)))  # sorted
-    return [
-        (local[rank == turn], value[rank == turn], time_ns[rank == turn]) for turn in range(rank.max() + 1)
-    ]
 
 
 def _units(channel: Channel) -> tuple[float, float, float, float]:

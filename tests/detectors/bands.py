@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from config.channels import Channel, ChannelTable
 from config.quantities import QUANTITIES
 from detectors.base import Memory
-from detectors.findings import Findings
-from detectors.subjects import SubjectDetector
-from ingest.readings import GOOD, STAMPED, ReadingBatch
+from detectors.findings import Explanation, Findings
+from detectors.subjects import Seats, SubjectDetector
+from ingest.row import Row
 
 S = 10**9
 MIDNIGHT = 1_767_628_800 * S  # 2026-01-06 00:00 in Shanghai
@@ -30,27 +30,35 @@ def channel(
 
 
 class Watched:
-    """A detector over some channels, fed one moment after another."""
+    """A detector over some channels, fed one row after another."""
 
     def __init__(self, detector: SubjectDetector, *channels: Channel) -> None:
         self.table = ChannelTable(channels)
         self.detector = detector
-        self.points = detector.points(self.table)
-        self.memory: Memory = detector.fresh_memory(self.table)
+        self.site = detector.watch(self.table)
+        self.points = self.site.points
+        self.memory: Memory = detector.fresh_memory(self.site)
+        self.grids: dict[float, tuple[list[int], Seats]] = {}
+        for period_s in np.unique(self.table.period_s).tolist():
+            members = np.flatnonzero(self.table.period_s == period_s).astype(np.int32)
+            self.grids[period_s] = members.tolist(), self.site.seats(members)
         self.last: Findings | None = None
 
-    def hear(
-        self, second: float, values: Mapping[str, float], quality: int = GOOD, flags: int = STAMPED
-    ) -> dict[str, int]:
-        """Readings (channel id: value) of one moment, seconds after midnight; the severity of every point."""
-        ids = sorted(values, key=self.table.number.__getitem__)
-        time_ns = MIDNIGHT + round(second * S)
-        batch = ReadingBatch.of(
-            [self.table.number[id] for id in ids], time_ns, [values[id] for id in ids], quality, None, flags
-        )
-        found = self.detector.judge(batch, time_ns, self.memory)
-        self.last = found or self.last
+    def hear(self, second: float, values: Mapping[str, float]) -> dict[str, int]:
+        """Rows that end so many seconds after midnight, {channel id: level}; every point's severity."""
+        for period_s, (members, seats) in self.grids.items():
+            levels = np.array([values.get(self.table.ids[n], np.nan) for n in members])
+            row = Row(levels, MIDNIGHT + round(second * S), period_s)
+            if np.isfinite(levels).any():
+                self.last = self.detector.judge(self.site, seats, row, self.memory) or self.last
         return self.severity()
+
+    def restart(self) -> None:
+        self.detector.restart(self.site, self.memory)
+
+    def said(self) -> list[Explanation]:
+        """What each point would say."""
+        return [self.detector.say(self.site, point, self.memory) for point in range(len(self.points))]
 
     def severity(self) -> dict[str, int]:
         """By "rule place"."""

@@ -53,7 +53,7 @@ def watched(bank: Bank) -> dict[str, int]:
 
 
 def test_channels_alone_give_every_rule_where_it_makes_sense() -> None:
-    assert watched(bank()) == {"jump": 3, "drift": 3, "rhythm": 3, "stuck": 4, "silence": 6}
+    assert watched(bank()) == {"jump": 3, "drift": 3, "rhythm": 3, "stuck": 4, "regime": 3, "silence": 6}
 
 
 def test_all_rules_together_keep_the_budget() -> None:
@@ -74,7 +74,7 @@ def test_rows_are_judged_grid_by_grid_and_points_belong_to_their_channels() -> N
     everything = bank()
     window = Window(SITE)
     for number, grid in enumerate(window.grids):
-        (findings,) = everything.judge_row(number, row(np.full(len(grid.channels), 1.0), 0, grid.period_s))
+        findings, *_ = everything.judge_row(number, row(np.full(len(grid.channels), 1.0), 0, grid.period_s))
         assert set(findings.points.channel.tolist()) == set(grid.channels.tolist())
         assert findings.points in everything.points
         assert len(findings.score) == len(findings.severity) == len(findings.heard) == len(findings.points)
@@ -124,7 +124,7 @@ def test_a_burst_is_found_by_jump_and_survives_a_restart() -> None:
         if number == 1000:
             second.restore(unpack(pack(first.state())))
             first = second
-        (findings,) = first.judge_row(grid, row(values, number, 60.0))
+        findings, *_ = first.judge_row(grid, row(values, number, 60.0))
         strange |= {
             (findings.points.rule[p], SITE.ids[int(findings.points.channel[p])], number)
             for p in np.flatnonzero(findings.severity > CALM)
@@ -141,7 +141,7 @@ def test_nothing_is_concluded_from_the_gap_between_two_epochs() -> None:
         everything.judge_row(0, row(steady[number, : len(Window(SITE).grids[0].channels)], number, 60.0))
     everything.restart()
     later = 300 + 20000
-    (findings,) = everything.judge_row(
+    findings, *_ = everything.judge_row(
         0, row(steady[0, : len(Window(SITE).grids[0].channels)] + 50, later, 60.0)
     )
 
