@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from alerts.alert import TYPE_PREFIX, TYPE_SUFFIX
+from alerts.alert import TYPE_PREFIX, TYPE_SUFFIX, AlertChange
 
 CALLS = frozenset({"raised", "updated", "escalated", "unshelved"})  # told by these, it is annunciated
 OVER = frozenset({"NORMAL", "RTN_UNACK", "LATCH_UNACK", "LATCH_ACK"})  # the condition is false
@@ -115,6 +115,24 @@ class Log:
             for entry in self.entries
             if entry.annunciated
         ]
+
+
+def entry_from(change: AlertChange) -> Entry:
+    """A change that was just made, as an entry."""
+    return Entry(
+        type=change.type,
+        at_ns=change.detected_ns,
+        alert=change.alert_id,
+        incident=change.incident,
+        rule=change.rule,
+        subject=change.channel or change.place,
+        grade=change.grade,
+        kind=change.kind,
+        state=change.state,
+        told=change.notify,
+        actor=change.actor,
+        reason=change.reason,
+    )
 
 
 def entry_of(event: Mapping[str, Any], nanoseconds: Callable[[str], int]) -> Entry | None:

@@ -77,7 +77,11 @@ def beside(site: "SiteFiles", alarms: Log, period: Period) -> dict[str, Any]:
 
 
 def worst(
-    expected: Budget, raised: Sequence[Activation], outcomes: Mapping[str, str], days: float
+    expected: Budget,
+    raised: Sequence[Activation],
+    outcomes: Mapping[str, str],
+    days: float,
+    most: int = WORST,
 ) -> list[dict[str, Any]]:
     """Points that raised more than chance explains, those that cost most first, each with a suggestion."""
     points: dict[tuple[str, str], list[Activation]] = {}
@@ -98,7 +102,7 @@ def worst(
                 "suggestion": suggestion(rule, mine),
             }
         )
-    return sorted(found, key=lambda one: (-one["measured"], one["channel"], one["rule"]))[:WORST]
+    return sorted(found, key=lambda one: (-one["measured"], one["channel"], one["rule"]))[:most]
 
 
 def suggestion(rule: str, mine: Sequence[Activation]) -> str:

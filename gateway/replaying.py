@@ -61,7 +61,7 @@ def replay(recording: Recording, site: Site, workers: Workers, fresh: Callable[[
 
 
 def _alone(recording: Recording, watch: Watch, sink: Sink, show: Show) -> int:
-    tally = Tally(show, _span(recording, watch.channels))
+    tally = Tally(show, span_of(recording, watch.channels))
     ticks = read_ticks(
         recording.path,
         watch.channels,
@@ -108,7 +108,7 @@ class Tally:
             self._show(share, self.readings, rfc3339(now_ns)[:16])
 
 
-def _span(recording: Recording, channels: ChannelTable) -> tuple[int, int] | None:
+def span_of(recording: Recording, channels: ChannelTable) -> tuple[int, int] | None:
     """From when to when a recording goes, of what is replayed of it."""
     if not is_parquet(recording.path):
         return None
@@ -129,7 +129,7 @@ def _together(
         path = Path(files.path).resolve()
         facts = None if files.facts is None else files.facts.resolve()
         source = Source(path, facts, files.start_ns, files.end_ns)
-        span = _span(files, site.channels)
+        span = span_of(files, site.channels)
         tally: list[Tally] = []
 
         def changed() -> Callable[[Tick, Sequence[AlertChange]], None]:
