@@ -6,6 +6,8 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
+
 SILENT_ROWS = 50  # rows of which nothing is said yet
 MEMORY_ROWS = 5000.0  # half-life of what distances are usual
 GRAIN = 1e-3  # values nearer to a known one than this share of a usual distance add nothing to know
@@ -122,7 +124,24 @@ class Scorer:
 
 
 def scores(rows: Iterable[tuple[float, Sequence[float]]], columns: int) -> Iterator[float]:
-    """The score of each row (time_s, values): that of its most unusual column."""
-    scorers = [Scorer() for _ in range(columns)]
-    for time_s, values in rows:
-        yield max(scorer.score(time_s, value) for scorer, value in zip(scorers, values, strict=True))
+    """The score of each row (time_s, values): of one series, or of several that belong together."""
+    if columns == 1:
+        scorer = Scorer()
+        for time_s, values in rows:
+            yield scorer.score(time_s, values[0])
+    else:
+        yield from _together(rows, columns)
+
+
+def _together(rows: Iterable[tuple[float, Sequence[float]]], columns: int) -> Iterator[float]:
+    """score = s / (s + 5), s = -log10 of the chance if how strange a row is were exponential."""
+    from detectors.company import Company
+
+    company, pace = Company(columns), Pace()
+    before_s: float | None = None
+    for written_s, values in rows:
+        time_s = pace.take(written_s)
+        step_s = pace.period_s if before_s is None else max(time_s - before_s, 0.0)
+        surprise = company.ratio(np.array(values), step_s, pace.period_s) / LN10
+        before_s = time_s
+        yield surprise / (surprise + 5.0)

@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--multivariate",
         action="store_true",
-        help="timestamp and any number of columns; a row scores as its most unusual column",
+        help="timestamp and any number of columns that belong together: a row scores by what they tell",
     )
 
 

@@ -69,12 +69,18 @@ def test_a_gap_of_months_is_no_anomaly() -> None:
     assert max(after) <= max(before[100:]) + 0.3
 
 
-def test_a_row_of_several_columns_is_as_odd_as_its_oddest() -> None:
+def test_a_row_of_several_columns_is_odd_where_one_of_them_is() -> None:
     one, other = steady(500), steady(500, seed=9)
     one[400] = 70.0
-    both = list(scores(((n * 300.0, [a, b]) for n, (a, b) in enumerate(zip(one, other))), 2))
+    both = np.array(list(scores(((n * 300.0, [a, b]) for n, (a, b) in enumerate(zip(one, other))), 2)))
 
-    assert both == np.maximum(scored(one), scored(other)).tolist()
+    assert int(both.argmax()) == 400 and both[:50].max() == 0.0 and both.max() < 1.0
+
+
+def test_a_series_alone_scores_as_itself() -> None:
+    values = steady(300)
+
+    assert list(scores(((n * 300.0, [v]) for n, v in enumerate(values)), 1)) == scored(values).tolist()
 
 
 def test_a_score_never_looks_ahead() -> None:

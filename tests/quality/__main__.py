@@ -24,9 +24,9 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--scorers", type=Path, required=True)
     parser.add_argument("--only", choices=sorted(CORPORA))
-    parser.add_argument("--skab-threshold", type=float, default=0.3, help="a row alarms from this score on")
+    parser.add_argument("--skab-threshold", type=float, default=0.36, help="a row alarms from this score on")
     parser.add_argument(
-        "--batadal-threshold", type=float, default=0.5, help="an hour alarms from this score on"
+        "--batadal-threshold", type=float, default=0.3, help="an hour alarms from this score on"
     )
     args = parser.parse_args()
     for name, judge in CORPORA.items():
