@@ -12,7 +12,11 @@ LOOK_AHEAD = 2_000  # letters looked at in one go; young ones wait, and must not
 
 def standby_of(notifier: Notifier) -> "Standby | None":
     """What the settings of a receiver say about standing in for another."""
-    return Standby(notifier.instead_of, {str(grade): wait for grade, wait in notifier.after.items()}) if notifier.instead_of else None
+    return (
+        Standby(notifier.instead_of, {str(grade): wait for grade, wait in notifier.after.items()})
+        if notifier.instead_of
+        else None
+    )
 
 
 class Standby:

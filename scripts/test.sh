@@ -2,8 +2,8 @@
 # Install what the tests need (servers by apt where we may, Python packages into .venv) and run them all.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-packages=(mosquitto mosquitto-clients influxdb nginx-light mbpoll chromium fonts-noto-cjk strace)
-commands=(mosquitto mosquitto_pub influxd nginx mbpoll chromium strace)
+packages=(mosquitto mosquitto-clients influxdb nginx-light mbpoll chromium fonts-noto-cjk strace prometheus-alertmanager)
+commands=(mosquitto mosquitto_pub influxd nginx mbpoll chromium strace prometheus-alertmanager)
 missing=()
 PATH="$PATH:/usr/sbin"
 for command in "${commands[@]}"; do command -v "$command" >/dev/null || missing+=("$command"); done

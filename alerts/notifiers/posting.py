@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from alerts.notifiers.outside import WrongAddress, guarded_pool
 from config.errors import DeliveryFailed
 
 if TYPE_CHECKING:
@@ -32,8 +33,10 @@ class Answer:
 class Post:
     """One address. Redirects are not followed: a webhook's target is what the settings say."""
 
-    def __init__(self, url: str, timeout_s: float, name: str) -> None:
+    def __init__(self, url: str, timeout_s: float, name: str, private: bool = True) -> None:
+        """`private`: whether a name may lead to an address inside (see `guarded_pool`)."""
         self.url = url
+        self._private = private
         self.timeout_s = timeout_s
         self.name = f"{name} ({urlsplit(url).hostname})"  # the path may hold a token
         self._pool: PoolManager | None = None
@@ -43,7 +46,7 @@ class Post:
         import urllib3
 
         if self._pool is None:
-            self._pool = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False)
+            self._pool = guarded_pool(self._private)
         deadline_s = time.monotonic() + 3 * self.timeout_s
         try:
             response = self._pool.request(
@@ -59,8 +62,15 @@ class Post:
                 content = self._read(response, deadline_s)
             finally:
                 response.release_conn()
+        except WrongAddress as error:
+            raise DeliveryFailed(
+                f"{self.name}: {error}", retry_after_s=SETTING_WAIT_S, unsent=True
+            ) from error
         except urllib3.exceptions.HTTPError as error:
-            raise DeliveryFailed(f"{self.name} does not answer: {_plain(error)}") from error
+            unsent = isinstance(
+                error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError
+            )
+            raise DeliveryFailed(f"{self.name} does not answer: {_plain(error)}", unsent=unsent) from error
         given = {name.lower(): value for name, value in response.headers.items()}
         self._judge(response.status, given, content)
         return Answer(given, content)
@@ -89,9 +99,9 @@ class Post:
         wish_s = retry_after_s(headers.get("retry-after", ""))
         if status in NOT_THE_MESSAGE or 300 <= status < 400:
             hint = "; check url, secret and clock"
-            raise DeliveryFailed(text + hint, retry_after_s=max(wish_s or 0.0, SETTING_WAIT_S))
+            raise DeliveryFailed(text + hint, retry_after_s=max(wish_s or 0.0, SETTING_WAIT_S), unsent=True)
         permanent = 400 <= status < 500 and status not in TAKES_LATER
-        raise DeliveryFailed(text, retry_after_s=wish_s, permanent=permanent)
+        raise DeliveryFailed(text, retry_after_s=wish_s, permanent=permanent, unsent=True)
 
 
 def retry_after_s(text: str) -> float | None:

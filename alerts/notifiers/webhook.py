@@ -28,11 +28,12 @@ class Webhook(Notifier):
     secret: SigningSecret  # whsec_ and base64, known to both sides
     timeout_s: Seconds = 10.0
     batch: bool = False  # several changes in one POST, as a JSON list
+    private_network: bool = False  # the name in url may lead to an address inside, such as 10.1.2.3
     told_only: bool = False  # leave out changes that people are not told (data.notify false)
     _post: Post = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._post = Post(self.url, self.timeout_s, "webhook")
+        self._post = Post(self.url, self.timeout_s, "webhook", self.private_network)
 
     @property
     def at_once(self) -> int:  # type: ignore[override]
