@@ -64,7 +64,6 @@ def csv(report: Mapping[str, Any]) -> str:
 
 def html(report: Mapping[str, Any]) -> str:
     """A page that stands alone."""
-    period = report["period"]
     kpis = [
         (
             one["name"],
@@ -94,13 +93,14 @@ def html(report: Mapping[str, Any]) -> str:
         words = sum(all(isinstance(row[n], str) for row in rows) for n in range(len(head))) if rows else 0
         shown = [[_plain(value) for value in row] for row in rows]
         parts.append(page.table(head, shown, words) if rows else page.paragraph("none"))
-    return page.page(f"Watchline: alarm system report, {period['from'][:10]} to {period['to'][:10]}", parts)
+    return page.page(f"Watchline: alarm system report, {ends[0]} to {ends[1]}", parts)
 
 
 def _about(report: Mapping[str, Any]) -> str:
     period = report["period"]
-    said = f"{report['source']}: {period['from'][:16]}Z to {period['to'][:16]}Z ({period['days']:g} days"
-    said += f", days of {period['timezone']}), {report['annunciated']} annunciated alarms"
+    days = report["per_day"]
+    said = f"{report['source']}: {days[0]['date']} to {days[-1]['date']} ({period['days']:g} days of"
+    said += f" {period['timezone']}), {report['annunciated']} annunciated alarms"
     said += f" for {period['operators']} operator(s), {report['activations']} activations."
     if period["known_since"]:
         said += f" Nothing is kept of the time before {period['known_since'][:16]}Z: ask the centre."
