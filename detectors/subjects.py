@@ -1,5 +1,6 @@
 """Subjects: what is looked at together, such as all quantities of a band; its newest values as columns."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -280,3 +281,10 @@ def _padded(array: NDArray[Any], rows: int) -> NDArray[Any]:
     padded = np.zeros((rows, *array.shape[1:]), dtype=array.dtype)
     padded[: len(array)] = array
     return padded
+
+
+def phase_of(channel_id: str) -> str:
+    """The phase that a channel's name ends with (`voltage_a`, `current_l1`), "" where it names none."""
+    found = re.search(r"[._](l[123]|[abc])(?:_|$)", channel_id.rpartition(".")[2].lower())
+    found = found or re.search(r"_(l[123]|[abc])$", channel_id.lower())
+    return {"l1": "a", "l2": "b", "l3": "c"}.get(found[1], found[1]) if found else ""
