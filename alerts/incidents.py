@@ -14,6 +14,9 @@ SECOND_NS = 1_000_000_000
 EVENT, MAINTENANCE, NOTICE = "event", "maintenance", "notice"
 """Families: what happened in the city, sensors at fault, and information; they never merge."""
 
+NOTICES = frozenset({"late_detected", "regime_change"})
+"""Kinds that are information, or a question."""
+
 EVERYWHERE = frozenset({"voltage_sag", "frequency_deviation"})
 """Kinds that one cause brings to a whole network at once, across zones and links."""
 
@@ -66,7 +69,7 @@ class Alarm:
         """With what it may merge."""
         if self.own_kind.startswith(FAULT):
             return MAINTENANCE
-        return NOTICE if self.own_kind == "late_detected" else EVENT
+        return NOTICE if self.own_kind in NOTICES else EVENT
 
     def clue(self) -> Clue:
         """What it contributes to the belief of its incident."""

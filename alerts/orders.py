@@ -1,4 +1,4 @@
-"""Orders: what staff may tell the alarms: acknowledge, shelve, reset, out of service, context."""
+"""Orders: what staff may tell the alarms: acknowledge, shelve, out of service, context, adopt_regime …"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from alerts.roll import Roll
 from alerts.roster import Duty, duties_of
 from alerts.rules import Announcements
 from alerts.states import ACTIVE, State, Turn
-from config.channels import Planned
+from config.channels import ChannelTable, Planned
 from config.errors import SettingsError
 from config.lists import planned_from, time_ns
 from ingest.ticks import Command
@@ -44,6 +44,20 @@ class CommandResult:
         }
 
 
+def adopting(command: Command, channels: ChannelTable) -> list[int]:
+    """The channels whose new level an `adopt_regime` takes as normal; Refused where it names none."""
+    channel, place = _text(command.body, "channel"), _text(command.body, "place")
+    if bool(channel) == bool(place):
+        raise Refused("adopt_regime needs a channel or a place")
+    if channel:
+        if channel not in channels.number:
+            raise Refused(f"no channel {channel!r} on this site")
+        return [channels.number[channel]]
+    if place not in channels.places:
+        raise Refused(f"no place {place!r} on this site")
+    return [number for number, where in enumerate(channels.place) if where == place]
+
+
 class Orders:
     """Carries out commands on a roll of alarms. A mistake in a command is refused, never raised."""
 
@@ -59,6 +73,7 @@ class Orders:
             "out_of_service": self._out_of_service,
             "context": self._context,
             "reset": self._reset,
+            "adopt_regime": self._adopt_regime,
             "roster": self._roster,
         }
 
@@ -183,6 +198,15 @@ class Orders:
         """Who is to be called without the centre: the whole list, in place of the last."""
         self.duties = duties_of(command.body.get("duties"))
         return "" if self.duties else "nobody is on the roster: every contact of the gateway is called"
+
+    def _adopt_regime(self, command: Command) -> str:
+        """The detectors have taken the new level as normal in this tick; here it is only told."""
+        chosen = adopting(command, self.roll.channels)
+        for number in chosen:
+            for alarm in self.roll.on_channel(number):
+                if alarm.active:
+                    self._record(alarm, "updated", command, default="adopted as normal from now on")
+        return ""
 
     def plan(self, planned: Sequence[Planned]) -> None:
         """From now on these are the announcements."""

@@ -21,9 +21,9 @@ from detectors.panel import Panel, Seat
 from detectors.rounds import Rounds
 
 EVENT_KINDS = ("limits", "fall", "clock")
-LEVEL_KINDS = ("jump", "drift", "rhythm", "stuck")  # for quantities that have a level
+LEVEL_KINDS = ("jump", "drift", "rhythm", "stuck", "regime")  # for quantities that have a level
 ROW_KINDS = (*LEVEL_KINDS, "silence")
-NOT_OF_WEARERS = ("jump", "drift", "rhythm")  # a heart may race up the stairs: `vitals` looks at rest only
+NOT_OF_WEARERS = ("jump", "drift", "rhythm", "regime")  # a heart may race up the stairs: see `vitals`
 WITHOUT_LEVEL = frozenset(
     [
         *("valve_state", "pump_state", "fall", "sos", "on_wrist", "battery", "latitude", "longitude"),
@@ -39,7 +39,7 @@ FALSE_PER_CHANNEL_DAY = 0.005
 
 
 class Bank:
-    """Limits and events on each reading; jump, drift, rhythm, stuck and silence on each settled row."""
+    """Limits and events on each reading; what learns from levels, and silence, on each settled row."""
 
     def __init__(
         self,
@@ -76,6 +76,12 @@ class Bank:
         """What is usual on a channel after its last row, and how unusual each rule found that row."""
         grid, column = self._home[channel]
         return self._panels[grid].usual(column)
+
+    def adopt(self, channels: IntArray) -> None:
+        """The new regime of these channels is normal from now on, for all that learns from rows."""
+        homes = [self._home[channel] for channel in channels.tolist()]
+        for grid in sorted({grid for grid, _ in homes}):
+            self._panels[grid].adopt(np.array([at for of, at in homes if of == grid], dtype=np.int32))
 
     def restart(self, clock_good: bool = True) -> None:
         """A new epoch: no silence is counted across it, and no device's clock is compared with a bad one."""

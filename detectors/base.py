@@ -95,6 +95,15 @@ class Detector(ABC):
     def learn(self, row: Row, calm: BoolArray, memory: Memory) -> None:
         """Take the row as normal where `calm`; called once after each score."""
 
+    def adopt(self, chosen: BoolArray, shift: FloatArray, memory: Memory) -> None:
+        """Staff took a new regime as normal on the channels `chosen`, whose level moved by `shift`.
+
+        Both (channels,); `shift` is 0 where it is not known. By default what was learned there is forgotten.
+        """
+        fresh = self.fresh_memory(len(chosen))
+        for name, array in memory.items():
+            array[chosen] = fresh[name][chosen]
+
     @abstractmethod
     def surprise(self, raw: FloatArray) -> FloatArray:
         """-log10 of the chance that ideal noise scores at least `raw`; `panel.py` corrects it by data.

@@ -95,6 +95,11 @@ class Drift(Detector):
         if row.end_ns // block_ns != (row.end_ns - round(row.period_s * 1e9)) // block_ns:
             self._close_block(row, memory)
 
+    def adopt(self, chosen: BoolArray, shift: FloatArray, memory: Memory) -> None:
+        """The sums begin anew at the level that the baseline now leaves; noise and pace are still known."""
+        for name in ("level", "up", "down", "block_sum", "block_rows", "block_last"):
+            memory[name][chosen] = 0.0
+
     def surprise(self, raw: FloatArray) -> FloatArray:
         exponent = 2.0 * self.forgiven * (raw + END_OFFSET) - np.log(2.0)
         surprise: FloatArray = np.maximum(exponent * (1 / LN10), 0.0)

@@ -81,6 +81,10 @@ class Jump(Detector):
             memory["unheard"] += 1.0
             memory["unheard"][row.heard] = 0.0
 
+    def adopt(self, chosen: BoolArray, shift: FloatArray, memory: Memory) -> None:
+        """Its level is short and has followed already."""
+        memory["strayed"][chosen] = 0.0
+
     def surprise(self, raw: FloatArray) -> FloatArray:
         """Two independent Gaussian rows beyond `raw` on the same side: 2 Q(raw)^2."""
         return 2.0 * tails.gaussian(raw) + TWO_SIDES

@@ -130,6 +130,19 @@ class Panel:
             self._calibration.count_high(self._pool[high[tells]], nominal[tells])
         return observed
 
+    def adopt(self, columns: IntArray) -> None:
+        """What these channels show is normal from now on: staff decided so."""
+        chosen = np.zeros(len(self.members), dtype=bool)
+        chosen[columns] = True
+        shift = np.zeros(len(chosen))
+        for seat, memory in zip(self.seats, self._memories):
+            if "shift" in memory:
+                np.copyto(shift, memory["shift"], where=seat.eligible & chosen)
+        for seat, memory in zip(self.seats, self._memories):
+            seat.detector.adopt(chosen, shift, memory)
+        self._strange_s[chosen] = 0.0
+        self._stood[np.tile(chosen, len(self.seats))] = False
+
     def restart(self) -> None:
         """A new epoch: nothing is concluded from the gap."""
         for seat, memory in zip(self.seats, self._memories):

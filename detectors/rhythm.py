@@ -17,6 +17,7 @@ HOURS = 24
 HOUR_S = 3600.0
 BOUND = 4.0  # deviations at most by which one calm row moves the baseline
 SHARED_ROWS = 5.0  # weight, in rows of an hour, of the channel's usual deviation beside that of the hour
+ADOPTED_SHARE = 0.2  # of what an hour weighs is kept where staff adopted a new level
 FIRST_ROWS = 3.0  # rows that an hour needs at least
 
 
@@ -100,6 +101,12 @@ class Rhythm(Detector):
         usual = memory["usual"]
         usual += np.minimum(rate, 1 / (2 * HOURS * rows_an_hour)) * (size - usual)
         taught += pupils
+
+    def adopt(self, chosen: BoolArray, shift: FloatArray, memory: Memory) -> None:
+        """Every hour moves with the level, and is then learned anew with the weight of two visits."""
+        known = memory["taught"][chosen]
+        memory["level"][chosen] += np.where(known > 0.0, shift[chosen][:, None], 0.0)
+        memory["taught"][chosen] = np.minimum(known, ADOPTED_SHARE * known.max(axis=1, initial=0.0)[:, None])
 
     def _expected(self, before: FloatArray, after: FloatArray, share: float) -> FloatArray:
         """Between the middles of two hours."""

@@ -62,6 +62,9 @@ class Silence(Detector):
         else:
             memory["since_ns"][row.heard] = row.end_ns
 
+    def adopt(self, chosen: BoolArray, shift: FloatArray, memory: Memory) -> None:
+        """What it knows does not hang on the level."""
+
     def surprise(self, raw: FloatArray) -> FloatArray:
         return 6.0 * raw
 

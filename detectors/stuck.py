@@ -71,6 +71,9 @@ class Stuck(Detector):
         memory["changes"] += changed
         np.copyto(memory["last"], row.values, where=True if row.whole else row.heard)
 
+    def adopt(self, chosen: BoolArray, shift: FloatArray, memory: Memory) -> None:
+        """What it knows does not hang on the level."""
+
     def surprise(self, raw: FloatArray) -> FloatArray:
         return raw
 

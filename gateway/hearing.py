@@ -1,6 +1,7 @@
 """Hearing: from a tick to the points that turned in it; what a watch knows before anything is concluded."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, tzinfo
 from typing import Any, Protocol
@@ -10,13 +11,16 @@ import numpy as np
 from alerts.alert import rfc3339
 from alerts.board import Board, Turned
 from alerts.boards import Boards, Risen
+from alerts.orders import adopting
+from alerts.overlays import Refused
 from config.channels import ChannelTable
 from config.snapshot import Keyed, State, below, prefixed, restored
+from detectors.base import IntArray
 from detectors.findings import Findings, Usual
 from gateway.pastdays import PastDays
 from ingest.readings import ReadingBatch
 from ingest.row import Row
-from ingest.ticks import SECOND_NS, Tick
+from ingest.ticks import SECOND_NS, Command, Tick
 from ingest.window import Grid
 
 NEVER_NS = np.iinfo(np.int64).max
@@ -49,6 +53,8 @@ class Judges(Protocol):
 
     def usual(self, channel: int) -> Usual: ...
 
+    def adopt(self, channels: IntArray) -> None: ...
+
     def restart(self, clock_good: bool = True) -> None: ...
 
 
@@ -77,6 +83,8 @@ class Hearing:
             self.window.restart()
             self.bank.restart(tick.epoch.clock_good)
         turned: list[Risen] = []
+        for command in tick.commands:
+            self._adopt(command)
         if len(tick.readings):
             self.surroundings.hear(tick)
             self.window.take(tick.readings)
@@ -86,6 +94,13 @@ class Hearing:
             turned += self.boards.hear(self.bank.judge_row(grid, row), now_ns)
         turned += self.boards.due(now_ns)
         return [self._with_usual(board, one) for board, one in turned]
+
+    def _adopt(self, command: Command) -> None:
+        """A new regime is normal from this tick on; one that names nothing here is answered elsewhere."""
+        if command.kind == "adopt_regime":
+            with suppress(Refused):
+                chosen = adopting(command, self.surroundings.channels)
+                self.bank.adopt(np.array(chosen, dtype=np.int32))
 
     def _with_usual(self, board: Board, one: Turned) -> Risen:
         """Beside why a point turned, what is usual there and what other rules say; nothing of a wristband."""

@@ -16,6 +16,7 @@ from alerts.alert import rfc3339
 from alerts.boards import Boards
 from config.errors import InputError
 from config.load import read_channels, read_context, read_gateway, read_links
+from detectors.base import IntArray
 from detectors.findings import Findings, Usual
 from gateway.hearing import Judges
 from gateway.machine import machine, versions
@@ -191,6 +192,9 @@ class _Listener:
 
     def usual(self, channel: int) -> Usual:
         return self._bank.usual(channel)
+
+    def adopt(self, channels: IntArray) -> None:
+        self._bank.adopt(channels)
 
     def restart(self, clock_good: bool = True) -> None:
         self._bank.restart(clock_good)

@@ -6,7 +6,7 @@ import pytest
 
 from detectors.findings import ALARM
 from ingest.ticks import Command
-from tests.alerts.world import CHANNELS, Site
+from tests.alerts.world import Site
 
 
 def burst() -> tuple[Site, str]:
@@ -43,6 +43,9 @@ def result(site: Site, kind: str, **body: Any) -> tuple[bool, str]:
         ("out_of_service", {"place": "w.a", "permit": "1", "until": "soon"}, "not a time"),
         ("out_of_service", {"place": "w.a", "permit": "1", "until": "2020-01-01T00:00:00Z"}, "is past"),
         ("context", {"planned": 7}, "context needs"),
+        ("adopt_regime", {}, "needs a channel or a place"),
+        ("adopt_regime", {"channel": "moon"}, "no channel 'moon'"),
+        ("adopt_regime", {"place": "moon"}, "no place 'moon'"),
         ("context", {"planned": [{"kind": "works"}]}, "planned[0].place: must be a text"),
     ],
 )
@@ -125,11 +128,20 @@ def test_a_command_that_this_version_does_not_know_is_refused_so_that_nobody_rep
     site, _ = burst()
 
     site.order("dance", people=[])
-    site.order("adopt_regime", channel=CHANNELS.ids[0])
 
     results = site.lifecycle.command_results()
-    assert [one.applied for one in results] == [False, False]
+    assert [one.applied for one in results] == [False]
     assert "unknown command 'dance'" in results[0].reason
+
+
+def test_a_new_regime_is_told_at_the_alarms_of_its_channel() -> None:
+    site, alert_id = burst()
+
+    changes = site.order("adopt_regime", place="w.a", reason="meter exchanged")
+
+    assert [one.applied for one in site.lifecycle.command_results()] == [True]
+    assert {(one.type, one.notify, one.reason) for one in changes} == {("updated", False, "meter exchanged")}
+    assert alert_id in {one.alert_id for one in changes}
 
 
 def test_a_confirmation_is_a_cloud_event_for_the_outbox() -> None:
