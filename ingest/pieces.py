@@ -81,8 +81,9 @@ class Intake:
         try:
             channel = self._numbers(_one(table.column("channel")), path)
             wanted = channel >= 0
-            if not wanted.all():
-                channel, table = channel[wanted], table.drop_columns(["channel"]).filter(pa.array(wanted))
+            if not wanted.all():  # by place: pyarrow's filter by truth values costs five times as much
+                rows = np.flatnonzero(wanted)
+                channel, table = channel[rows], table.drop_columns(["channel"]).take(pa.array(rows))
             time_ns = times(table.column("time"), "time", path)
             given = "arrival" in table.column_names
             arrival = times(table.column("arrival"), "arrival", path) if given else time_ns
@@ -360,8 +361,8 @@ def _one(column: Any) -> Any:
     """A chunked column as one array."""
     import pyarrow as pa
 
-    if isinstance(column, pa.ChunkedArray):
-        if pa.types.is_dictionary(column.type) and column.num_chunks > 1:
+    if isinstance(column, pa.ChunkedArray) and column.num_chunks != 1:
+        if pa.types.is_dictionary(column.type):
             column = column.unify_dictionaries()
         column = column.combine_chunks()
     return column.chunk(0) if isinstance(column, pa.ChunkedArray) else column

@@ -8,6 +8,7 @@ inbox's own; what our archive wrote has been through them already and is not jud
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,7 +133,7 @@ class _Reader:
         """
         width_ns = _span_s(self.channels) * SECOND_NS
         for batch in _at_spans(batches, width_ns):
-            starts = np.flatnonzero(np.diff(batch.arrival_ns // width_ns, prepend=-1)).tolist()
+            starts = _starts(batch.arrival_ns // width_ns)
             ends = [*starts[1:], len(batch)]
             parts = [self.inbox.admit(_slice(batch, *span)).readings for span in zip(starts, ends)]
             yield ReadingBatch.joined(parts)
@@ -218,7 +219,7 @@ def _cut(batches: Iterable[ReadingBatch]) -> Iterator[Tick]:
     for batch in batches:
         if not len(batch):
             continue
-        starts = np.flatnonzero(np.diff(batch.arrival_ns, prepend=np.iinfo(np.int64).min)).tolist()
+        starts = _starts(batch.arrival_ns)
         for start, end in zip(starts, [*starts[1:], len(batch)]):
             piece = _slice(batch, start, end)
             if held and held[0].arrival_ns[0] != piece.arrival_ns[0]:
@@ -232,6 +233,11 @@ def _cut(batches: Iterable[ReadingBatch]) -> Iterator[Tick]:
 def _tick(parts: list[ReadingBatch]) -> Tick:
     readings = parts[0] if len(parts) == 1 else ReadingBatch.joined(parts).sorted()
     return Tick(int(readings.arrival_ns[0]), readings)
+
+
+def _starts(column: NDArray[Any]) -> list[int]:
+    """Where a run of equal values begins."""
+    return [0, *(np.flatnonzero(column[1:] != column[:-1]) + 1).tolist()] if len(column) else []
 
 
 def _slice(batch: ReadingBatch, start: int, end: int) -> ReadingBatch:
@@ -272,7 +278,7 @@ def _sliced(
         number = ((batch.arrival_ns - first) // width_ns).astype(np.uint16)
         order = np.argsort(number, kind="stable")
         batch, number = batch.where(order), number[order]
-        starts = np.flatnonzero(np.diff(number.astype(np.int32), prepend=-1)).tolist()
+        starts = _starts(number)
         for start, end in zip(starts, [*starts[1:], len(batch)]):
             laid[int(number[start])].append(spool.keep(_slice(batch, start, end)))
     yield from (pieces for pieces in laid if pieces)
