@@ -41,13 +41,23 @@ def test_the_hundredth_row_can_already_stand_out() -> None:
     assert int(scored(values).argmax()) == 100
 
 
+def test_an_event_is_told_by_its_first_row_and_a_worse_one_again() -> None:
+    values = steady(2000)
+    values[1500:1540] = np.linspace(90.0, 91.0, 40)
+    values[1530] = 1e4
+    result = scored(values)
+
+    assert result[1500] > 0.5 and result[1530] > result[1500]
+    assert max(result[1501:1530]) < 0.25
+
+
 def test_the_first_change_of_what_never_changed_stands_out() -> None:
     values = np.full(300, 5.0)
     values[150] = 6.0
     result = scored(values)
 
-    assert result[150] == result.max() > 0.5
-    assert not result[:150].any() and result[151] < 0.5
+    assert result[150] == result.max() > 0.25
+    assert not result[:150].any() and result[151] < 0.1
 
 
 def test_a_usual_value_at_an_unusual_hour_is_news() -> None:
