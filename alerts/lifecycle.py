@@ -16,6 +16,7 @@ from alerts.roster import Duty, from_json, to_json
 from alerts.rules import Announcements
 from alerts.states import Turn
 from alerts.telling import back_to_normal
+from alerts.upstream import Upstream
 from config.channels import ChannelTable, Link, Planned
 from config.grades import Grades, read_grades
 from config.snapshot import State
@@ -52,7 +53,8 @@ class Lifecycle:
         self.roll = Roll(channels, grades, self.incidents, self.overlays)
         self.announcements = Announcements(planned, channels, grades)
         self._orders = Orders(self.roll, self.announcements)
-        self._raising = Raising(self.roll, self.announcements, timezone or UTC)
+        upstream = Upstream(links, channels)
+        self._raising = Raising(self.roll, self.announcements, timezone or UTC, upstream)
         self._orphans: list[Alarm] = []
         self._wake_ns = NEVER_NS
 

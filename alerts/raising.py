@@ -15,6 +15,7 @@ from alerts.roll import Roll
 from alerts.rules import Announcements, worse
 from alerts.states import State, Turn
 from alerts.telling import because, because_zh, is_gone
+from alerts.upstream import Upstream
 from alerts.why import marked, pictured, why
 from detectors.findings import ALARM, Explanation
 
@@ -42,8 +43,11 @@ class Fresh:
 class Raising:
     """Works on a roll of alarms; told from the announcements what is expected."""
 
-    def __init__(self, roll: Roll, announcements: Announcements, zone: tzinfo) -> None:
+    def __init__(
+        self, roll: Roll, announcements: Announcements, zone: tzinfo, upstream: Upstream | None = None
+    ) -> None:
         self.roll = roll
+        self._upstream = upstream
         self._zone = zone  # of the times in a plot
         self.announcements = announcements
         self._totals: dict[tuple[str, str], int] = {}
@@ -221,7 +225,10 @@ class Raising:
         )
 
     def _evidence(self, alarm: Alarm, notify: bool) -> dict[str, Any]:
-        """Why, and a plot, which is drawn where people are told; of a wristband neither."""
+        """Why, and a plot; where people are told, also the picture and where it could be shut off.
+
+        Of a wristband nothing of it.
+        """
         if alarm.medium == "wristband":
             return {}
         recent = None if self.roll.around is None else self.roll.around.recent(alarm.channel)
@@ -233,6 +240,8 @@ class Raising:
             if (other := self.roll.alarms.get(key)) is not None and other.active
         ]
         found: dict[str, Any] = {"why": why(alarm, together, days, self.roll.channels)}
+        if notify and self._upstream is not None and (feeding := self._upstream.of(alarm.place)):
+            found["upstream"] = feeding
         if recent is not None:
             plot = marked(alarm, recent)
             if notify:

@@ -44,6 +44,7 @@ PURE = (
     "alerts/rules.py",
     "alerts/states.py",
     "alerts/telling.py",
+    "alerts/upstream.py",
     "alerts/why.py",
     "alerts/boards.py",
     "alerts/chances.py",

@@ -107,6 +107,7 @@ def _judge_gateway(path: Path, verdict: Verdict) -> None:
         )
     if settings.centre is None and not settings.notifier:
         verdict.warnings.append(f"{path.name}: neither [centre] nor [[notifier]]: alerts are told to nobody")
+    verdict.warnings += _without_rationale(path, site)
     expected = budget(channels, settings.watching, settings.site.timezone)
     rules, total = expected.by(0), expected.total
     verdict.summary = {
@@ -167,6 +168,24 @@ def fed_ids(source: Any) -> list[str] | None:
     if profile is None or place is None:
         return None
     return [f"{place}.{point.name}" for point in profile.points]
+
+
+def _without_rationale(path: Path, site: "SiteFiles") -> list[str]:
+    """Kinds that may be raised here and of which nobody wrote why (ISA-18.2: each alarm has a rationale)."""
+    from config import kinds
+    from config.grades import ANY, read_grades
+    from config.rationale import read_rationale
+
+    grades, known = read_grades(), read_rationale()
+    spoken = {(m, kind) for m in (*set(site.channels.medium), ANY) for kind in grades.kind.get(m, {})}
+    for watching in site.settings.watching:
+        kind = getattr(kinds.kind_class(kinds.DETECTORS, watching.kind), "kind", "")
+        spoken |= {(ANY, str(kind))} if kind else set()
+    lacking = sorted({kind for medium, kind in spoken if known.of(medium, kind) is None})
+    if not lacking:
+        return []
+    records = "purpose, consequence and time to respond belong into config/rationale.toml"
+    return [f"{path.name}: no rationale of {_some(lacking)}: {records}"]
 
 
 def _some(names: list[str]) -> str:
