@@ -30,7 +30,7 @@ from pydantic_core import ErrorDetails
 
 from config.errors import SettingsError
 from config.quantities import did_you_mean
-from config.tomlfile import Place, shown, spelled
+from config.tomlfile import Place, may_be_secret, shown, spelled
 
 T = TypeVar("T")
 HIDDEN = "hidden"  # the type of a pydantic error whose input must not be shown, such as a password
@@ -200,7 +200,9 @@ def _said(detail: ErrorDetails, model: type[BaseModel], place: Place) -> str:
         meaning = _meaning(model, place)
         return f"missing; add {place[-1]} = …" + (f" ({meaning})" if meaning else "")
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"unknown key; {did_you_mean(str(place[-1]), _fields_at(model, place[:-1]))}"
+        guess = did_you_mean(str(place[-1]), _fields_at(model, place[:-1]))
+        hidden = isinstance(value, dict | list) or may_be_secret(f"{place[-1]} {guess}")
+        return f"unknown key; {guess}" + ("" if hidden else f" (its value: {shown(value)})")
     if kind == "literal_error":
         allowed = [str(choice) for choice in _literals(_annotation_at(model, place))]
         wanted = f"must be one of {', '.join(allowed)}" if allowed else str(detail["msg"])

@@ -6,6 +6,8 @@ from types import MappingProxyType
 
 from config.errors import SettingsError
 
+MOST_LISTED = 400  # characters of known names in a message
+
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
@@ -240,5 +242,7 @@ def did_you_mean(name: str, known: Iterable[str], *, first: str | None = None) -
         nearest = folded[close[0]] if close else None
     if nearest is not None:
         return f"did you mean {nearest}?"
-    listed = ", ".join(names[:40]) + (", …" if len(names) > 40 else "")
+    listed = ", ".join(names)
+    if len(listed) > MOST_LISTED:
+        listed = f"{listed[:MOST_LISTED].rpartition(', ')[0]}, … ({len(names)} in all)"
     return f"known: {listed}" if names else "none is known"

@@ -105,8 +105,12 @@ def shown(value: Any, limit: int = 60) -> str:
 def _without_secret(line: str) -> str:
     """A line of a file that is no TOML, fit to be shown: what may be a secret is left out."""
     key, equals, _ = line.partition("=")
-    told = re.search(r"pass|secret|token|key|auth", key, re.IGNORECASE)
-    return f"{key}{equals} ***" if equals and told else line
+    return f"{key}{equals} ***" if equals and may_be_secret(key) else line
+
+
+def may_be_secret(name: str) -> bool:
+    """Whether what stands under such a name must not be shown."""
+    return re.search(r"pass|secret|token|key|auth", name, re.IGNORECASE) is not None
 
 
 class _Scan:

@@ -32,7 +32,8 @@ td, th {{ text-align: left; padding: .1rem .8rem .1rem 0; vertical-align: top }}
 nav {{ columns: 3 14rem; font-size: .9rem }} nav a {{ display: block }}
 </style></head><body>
 <h1>Catalogue of simulated scenarios</h1>
-<p>Each is played with seed {seed}. Red: an incident; green: a harmless thing; orange: a sensor at fault.
+<p>Each is played with seed {seed}. Red: an incident; green: a harmless thing; orange: a sensor at fault;
+pale where the truth does not name the channel.
 Days begin at midnight in China; times in tables are UTC. Gaps are readings that never came. With another
 seed place, size, time and noise vary.</p>
 <nav>{contents}</nav>

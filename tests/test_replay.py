@@ -496,6 +496,7 @@ def test_a_recording_that_cannot_be_used_is_named_and_nothing_is_left_half_writt
         (("--to", "2026-01-05T02:00:00"), "has no zone"),
         (("--warmup", "three days"), "--warmup three days"),
         (("--channel", "oil.*"), "no channel of the list fits"),
+        (("--from", "2026-01-07T00:00:00Z", "--to", "2026-01-06T00:00:00Z"), "must lie after --from"),
         (("--facts", "nowhere.jsonl"), "nowhere.jsonl"),
         (("--context", "nowhere.json"), "nowhere.json"),
         (("--settings", "nowhere.toml"), "nowhere.toml"),
@@ -514,6 +515,13 @@ def test_a_wrong_option_is_named(
     assert recording.exit_code(None, *more) == 2
     assert says in capsys.readouterr().err
     assert list(recording.scratch.iterdir()) == []
+
+
+def test_a_stretch_without_readings_is_warned_of(
+    recording: Recording, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recording.exit_code(None, "--from", "2031-01-01T00:00:00Z") == 0
+    assert "no reading was replayed; look at --from" in capsys.readouterr().err
 
 
 def test_readings_of_unknown_channels_are_left_out_with_a_warning(

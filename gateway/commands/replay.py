@@ -128,6 +128,9 @@ def _case(args: argparse.Namespace) -> Case:
         _moment(args.start, "--from"),
         _moment(args.end, "--to"),
     )
+    start_ns, end_ns = recording.start_ns, recording.end_ns
+    if start_ns is not None and end_ns is not None and start_ns >= end_ns:
+        raise InputError(f"--to {args.end}: must lie after --from {args.start}")
     site = _under(Site(channels, links, planned), settings, args.warmup)
     return Case(recording, site, f"urn:watchline:{settings.site.id if settings else 'replay'}")
 
@@ -154,7 +157,12 @@ def _replay(
     from gateway.showing import showing
 
     with showing(label, quiet=args.json) as show:
-        return replay(recording, site, workers, fresh, show)
+        readings = replay(recording, site, workers, fresh, show)
+    if not readings:
+        options = {"--channel": args.channel, "--from": args.start, "--to": args.end}
+        asked = ", ".join(option for option, given in options.items() if given) or "--channels"
+        print(f"warning: {recording.path}: no reading was replayed; look at {asked}", file=sys.stderr)
+    return readings
 
 
 def _compare(args: argparse.Namespace, case: Case, workers: "Workers") -> int:

@@ -53,7 +53,7 @@ def score_file(readings: Path, out: Path, *, multivariate: bool = False) -> int:
                 writer.writerow(["timestamp", *values, "anomaly_score"])
                 count = 0
                 for score in scores(table.rows(), len(table.columns)):
-                    writer.writerow([*table.as_written, repr(score)])
+                    writer.writerow([*table.as_written, repr(float(score))])
                     count += 1
             partial.replace(out)
     except UnicodeDecodeError as error:
@@ -81,6 +81,13 @@ class _Table:
         if not multivariate and "value" not in header:
             raise InputError(
                 f"{path}:1: no column value among {', '.join(header)}; for several columns use --multivariate"
+            )
+        used = header if multivariate else ["timestamp", "value"]
+        twice = [name for name in dict.fromkeys(used) if header.count(name) > 1]
+        if twice:
+            raise InputError(
+                f"{path}:1: more than one column {', '.join(name or '(without a name)' for name in twice)}; "
+                "give each column a name of its own"
             )
         self._width = len(header)
         self._time = header.index("timestamp")

@@ -136,7 +136,8 @@ def _plots(rows: Sequence[Mapping[str, Any]], title: str) -> list[str]:
     """Recall beside chance, and delay, of each kind."""
     recalls, delays = [], []
     for row in rows:
-        name = f"{row['medium']} {row['kind']} (n={row['n']})"
+        name = " ".join(dict.fromkeys(filter(None, (row["medium"], row["kind"]))))  # "all", not "all all"
+        name += f" (n={row['n']})"
         recall, delay = row["recall"], row["delay_min"]
         recalls.append(
             (name, 100 * recall["share"], 100 * recall["low"], 100 * recall["high"], 100 * row["placebo"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from math import floor, log10
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2733; --soft: #5d6b7a; --line: #d5dbe2; --paper: #ffffff;
@@ -63,7 +64,7 @@ def figure(svg: str, caption: str) -> str:
     return f"<figure>\n{svg}\n<figcaption>{escape(caption)}</figcaption>\n</figure>"
 
 
-LEFT, RIGHT, ROW = 240, 60, 24
+LEFT, RIGHT, ROW = 300, 60, 24
 
 
 def ranges(
@@ -73,6 +74,7 @@ def ranges(
     width: int = 900,
 ) -> str:
     """A line a row: its name, a value with its interval, and a mark beside it (what chance would give)."""
+    most = _round(most)
     scale = (width - LEFT - RIGHT) / most if most > 0 else 0.0
     height = ROW * len(rows) + 34
     parts = [_svg(width, height), *_scale(width, height, most, unit, scale)]
@@ -164,6 +166,14 @@ def line(values: Sequence[float | None], marks: Sequence[float], width: int = 42
         f'<line class="axis" x1="0" x2="{width}" y1="{y(mark):.1f}" y2="{y(mark):.1f}"/>' for mark in marks
     ]
     return "\n".join([_svg(width, height), *levels, f'<path class="one" d="{" ".join(path)}"/>', "</svg>"])
+
+
+def _round(most: float) -> float:
+    """The next number of which also the quarters are easily read: 1, 2, 4, 6 or 8 with zeros."""
+    if most <= 0:
+        return most
+    size = 10.0 ** floor(log10(most))
+    return next(step * size for step in (1, 2, 4, 6, 8, 10) if step * size >= most * (1 - 1e-9))
 
 
 def _svg(width: int, height: int) -> str:

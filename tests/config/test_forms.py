@@ -85,10 +85,16 @@ def test_a_relative_path_begins_at_the_file_that_holds_it() -> None:
         ({"spread": float("nan")}, "x.spread: must be a finite number, not nan"),
         ({"notes": []}, "x.notes: must be a table, not []"),
         ({"levls": []}, "x.levls: unknown key; did you mean levels?"),
+        ({"wiat_s": 5.0}, "x.wiat_s: unknown key; did you mean wait_s? (its value: 5.0)"),
     ],
 )
 def test_each_mistake_says_what_was_written_and_what_to_write(written: dict[str, Any], told: str) -> None:
     assert refusal(name="a", **written) == (told,)
+
+
+@pytest.mark.parametrize("key", ["password", "apikey", "auth"])
+def test_what_may_be_a_secret_is_not_shown_though_nobody_knows_its_key(key: str) -> None:
+    assert "hunter2" not in "".join(refusal(name="a", **{key: "hunter2"}))
 
 
 def test_all_mistakes_come_at_once() -> None:

@@ -89,7 +89,7 @@ def test_every_mistake_in_the_options_is_told_at_once(elsewhere: str) -> None:
     assert refusal.value.mistakes == (
         "gateway.toml:12: watching[0].floor: missing; add floor = … (least flow that counts)",
         "gateway.toml:12: watching[0].hold_s: must be a finite number, not inf",
-        "gateway.toml:12: watching[0].flor: unknown key; did you mean floor?",
+        "gateway.toml:12: watching[0].flor: unknown key; did you mean floor? (its value: 2)",
     )
 
 

@@ -107,7 +107,7 @@ def test_every_mistake_is_named_with_its_line_at_once(tmp_path: Path) -> None:
     assert lines == [
         'acme.toml:7: point[0].quantity: unknown quantity "volt"; did you mean voltage?',
         'acme.toml:8: point[0].unit: unknown unit "Volt"; did you mean V?',
-        "acme.toml:9: point[0].adress: unknown key; did you mean address?",
+        "acme.toml:9: point[0].adress: unknown key; did you mean address? (its value: 1)",
         f'acme.toml:10: point[0].type: must be one of {kinds}, not "float23"; did you mean float32?',
     ]
 

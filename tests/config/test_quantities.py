@@ -114,3 +114,6 @@ def test_a_misspelt_quantity_names_the_nearest() -> None:
 
 def test_what_resembles_nothing_gets_the_list() -> None:
     assert did_you_mean("zzzzzz", ["pipe", "cable"]) == "known: pipe, cable"
+    many = [f"water.block{number:03d}" for number in range(1000)]
+    assert did_you_mean("zzzzzz", many).endswith(", … (1000 in all)")
+    assert len(did_you_mean("zzzzzz", many)) < 450

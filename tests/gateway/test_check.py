@@ -120,7 +120,7 @@ def test_the_mistakes_of_all_files_come_at_once(tmp_path: Path, capsys: pytest.C
         f'gateway.toml:2: site.id: {wanted}, not "the north"',
         'channels.csv:2: unit: unknown unit "kpa"; did you mean kPa?',
         "centre.toml:1: store.path: missing; add path = … (the casebook, an SQLite file)",
-        "centre.toml:2: store.paht: unknown key; did you mean path?",
+        'centre.toml:2: store.paht: unknown key; did you mean path? (its value: "casebook.sqlite")',
         f"{tmp_path}/none.toml: cannot be read: No such file or directory",
         "5 mistakes; nothing was started",
     ]
@@ -132,7 +132,7 @@ def test_mistakes_as_json_exit_2_too(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert (code, answer["ok"]) == (2, False)
     assert answer["files"][0]["mistakes"] == [
         f"gateway.toml:5: source[0].host: missing; add host = … ({meaning})",
-        "gateway.toml:7: source[0].hots: unknown key; did you mean host?",
+        'gateway.toml:7: source[0].hots: unknown key; did you mean host? (its value: "127.0.0.1")',
     ]
 
 
