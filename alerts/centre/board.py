@@ -116,7 +116,7 @@ class Board:
         touched = {incident.key}
         for moved in moving.values():
             touched |= self._settle(moved)
-        if fact.source == CENTRE_SOURCE:
+        if fact.source == CENTRE_SOURCE and change.kind == "gateway_silent":
             self._note_silence(alarm)
         return touched
 
@@ -156,6 +156,8 @@ class Board:
         gateway, _, id = fact.incident.partition("/")
         kind = fact.type.removeprefix(CASE).partition(".")[0]
         incident = self._incident(gateway, id)
+        if kind == "merged":  # into an incident of another gateway, which then stands for both
+            return self._fold_merging(fact, incident, body)
         incident.acts[fact.number] = Act(fact.number, fact.id, fact.received_ns, kind, body["actor"], body)
         for command in body.get("commands", ()):
             issued = Command(
@@ -171,6 +173,14 @@ class Board:
             if (gateway, issued.id) not in self._confirmed:
                 self._pending.setdefault(gateway, {})[issued.id] = issued
         return {fact.incident}
+
+    def _fold_merging(self, fact: Fact, part: Incident, body: Mapping[str, Any]) -> set[str]:
+        gateway, _, id = str(body["into"]).partition("/")
+        whole = self._incident(gateway, id)
+        touched = {part.key, whole.key}
+        for alarm in self._merge(part, whole, fact.received_ns).values():
+            touched |= self._settle(alarm)
+        return touched
 
     def _fold_confirmation(self, fact: Fact) -> set[str]:
         confirmation = msgspec.json.decode(fact.data, type=Confirmation)

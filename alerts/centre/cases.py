@@ -143,7 +143,9 @@ class Incident:
 
     @property
     def grade(self) -> str:
-        return self.lead.now.grade
+        """Its gravest alarm's, or what a key site beside it makes of that."""
+        raised = [str(act.body["grade"]) for act in self.acts.values() if act.kind == "regraded"]
+        return min([self.lead.now.grade, *raised])
 
     @property
     def known(self) -> int:

@@ -101,7 +101,7 @@ class Desk:
         self.verify_ns = int(verify_s * SECOND_NS)
         self.clocks = clocks or Clocks(work_calendar("UTC", "09:00-17:00", ""), read_clocks())
         self.clock = clock
-        self._append = append
+        self.append = append
         self.refused: Counter[str] = Counter()  # posts turned away since the start, by reason
         self.listeners: set[Listener] = set()
         self.stopping = False
@@ -138,7 +138,7 @@ class Desk:
         heartbeat = next((bytes(e.data) for e in reversed(events) if e.type == HEARTBEAT), None)
 
         def work(connection: sqlite3.Connection) -> list[Fact]:
-            stored = self._append(connection, facts)
+            stored = self.append(connection, facts)
             if fresh:
                 book.heard(connection, gateway, now_ns, heartbeat)
             return stored
@@ -293,11 +293,12 @@ class Desk:
         id = f"{data['alert_id']}-{data['seq']}"
         incident = f"centre/{data['incident']}"
         fact = Fact(0, now_ns, CENTRE_SOURCE, id, f"{ALERT}{type}.v1", incident, msgspec.json.encode(whole))
-        await self._store(lambda connection: self._append(connection, [fact]))
+        await self._store(lambda connection: self.append(connection, [fact]))
 
     def _open_silence(self, gateway: str) -> Alarm | None:
         for incident in self.board.open.values():
-            if incident.gateway == "centre" and incident.lead.now.place == gateway:
+            lead = incident.lead.now
+            if incident.gateway == "centre" and (lead.kind, lead.place) == ("gateway_silent", gateway):
                 return incident.lead
         return None
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from alerts.alert import rfc3339, short_hash
+from alerts.centre.calling.attending import Attending
 from alerts.centre.calling.escalation import (
     NEVER,
     SECOND_NS,
@@ -22,6 +23,7 @@ from alerts.centre.calling.escalation import (
     climb_on,
 )
 from alerts.centre.calling.ladder import Matter, Step, ladder_of
+from alerts.centre.calling.patrols import Patrols
 from alerts.centre.calling.receivers import Receiver, Receivers
 from alerts.centre.casebook import CasebookFailed, append
 from alerts.centre.cases import Incident
@@ -45,6 +47,8 @@ class Caller:
 
     def __init__(self, desk: Desk, receivers: Receivers, routing: Routing, *, tells: bool) -> None:
         self.desk = desk
+        self.attending = Attending(desk, receivers, routing)
+        self.patrols = Patrols(desk, receivers.directory)
         self.receivers = receivers
         self.routing = routing
         self.climbs = Climbs()
@@ -63,9 +67,8 @@ class Caller:
             changed = {*self.desk.board.open, *self.climbs.by_incident}
             while True:
                 try:
-                    await self.catch_up(changed)
+                    await self.round(changed)
                     changed = set()
-                    await self.sweep()
                 except CasebookFailed as error:
                     log.error("nobody is called until the casebook can be written: %s", error)
                     await asyncio.sleep(RETRY_S)
@@ -75,6 +78,13 @@ class Caller:
                 changed |= await listener.wait(min(LOOK_S, max(0.0, wait_s)))
         finally:
             self.desk.leave(listener)
+
+    async def round(self, changed: set[str]) -> int:
+        """All that is due now, and what follows from incidents that changed; how many calls were made."""
+        await self.patrols.look()
+        await self.attending.attend(changed)
+        await self.catch_up(changed)
+        return await self.sweep()
 
     async def catch_up(self, keys: set[str]) -> None:
         """Start, answer or end the climbs of incidents that changed."""
@@ -218,7 +228,7 @@ def _fact(climb: Climb, call: Call, names: Sequence[str], receivers: Sequence[Re
         "grade": climb.grade,
     }
     id = f"call-{short_hash(climb.incident, climb.armed, climb.grade, call.number)}"
-    return Fact(0, now_ns, CENTRE_SOURCE, id, f"{CASE}called.v1", climb.incident, msgspec.json.encode(body))
+    return Fact(0, now_ns, CENTRE_SOURCE, id, f"{CASE}summoned.v1", climb.incident, msgspec.json.encode(body))
 
 
 def _letter(

@@ -108,7 +108,7 @@ def create(path: Path) -> None:
         connection.execute("CREATE INDEX IF NOT EXISTS people_of_org ON people (org)")
         connection.execute("CREATE INDEX IF NOT EXISTS organisations_of_duty ON organisations (duty)")
         connection.execute("CREATE INDEX IF NOT EXISTS organisations_of_owner ON organisations (credit_code)")
-        for name in ("cameras", "sites"):
+        for name in ("assets", "cameras", "sites"):
             connection.execute(f"CREATE INDEX IF NOT EXISTS {name}_by_lat ON {name} (lat)")
         connection.execute("CREATE INDEX IF NOT EXISTS shifts_of_rota ON shifts (rota)")
         connection.execute("CREATE INDEX IF NOT EXISTS changes_of_rota ON changes (rota)")
@@ -248,6 +248,11 @@ class Directory:
                 return Asset(*row)
             id = id.rpartition(".")[0]
         return None
+
+    def asset_near(self, lat: float, lon: float, medium: str, within_m: float) -> Asset | None:
+        """The nearest asset of a medium ("" = of any)."""
+        near = (Asset(*row) for _, row in self._near("assets", 5, lat, lon, within_m))
+        return next((asset for asset in near if medium in ("", asset.medium)), None)
 
     def resident(self, pseudonym: str) -> Resident | None:
         row = self._one("SELECT * FROM residents WHERE pseudonym = ?", pseudonym)

@@ -45,7 +45,6 @@ class Office:
         receivers = Receivers(self.directory, self.routing, "hub", "chief")
         self.caller = Caller(self.desk, receivers, self.routing, tells=self.tells)
         self.caller.load()
-        self.fresh = True
 
     @property
     def now_ns(self) -> int:
@@ -72,12 +71,8 @@ class Office:
 
     def sweep(self) -> int:
         """One round of the caller, as `run` does it."""
-
-        async def work() -> int:
-            await self.caller.catch_up({*self.desk.board.open, *self.caller.climbs.by_incident})
-            return await self.caller.sweep()
-
-        return int(self.do(work()))
+        changed = {*self.desk.board.open, *self.caller.climbs.by_incident}
+        return int(self.do(self.caller.round(changed)))
 
     def do(self, work: Any) -> Any:
         return asyncio.run(work)
@@ -95,7 +90,7 @@ class Office:
         with self.casebook.reading() as connection:
             facts = [Fact(*row) for row in connection.execute(
                 "SELECT number, received_ns, source, id, type, incident, data FROM fact"
-                " WHERE type = 'city.linkage.case.called.v1' ORDER BY number"
+                " WHERE type = 'city.linkage.case.summoned.v1' ORDER BY number"
             )]  # fmt: skip
         found = []
         for fact in facts:
@@ -112,5 +107,13 @@ class Office:
 
 def story(place: str = "gas.block3.riser", **given: Any) -> Story:
     """An alarm of gateway gw."""
-    known = {"medium": "gas", "kind": "third_party_damage", "grade": "P1", "tier": "district"}
-    return Story("urn:watchline:gw", place, {**known, "extra": {"owner": "gas_company"}, **given})
+    known: dict[str, Any] = {
+        "medium": "gas",
+        "kind": "third_party_damage",
+        "grade": "P1",
+        "tier": "district",
+        "extra": {"owner": "gas_company"},
+        "event_ns": START_NS,
+        "detected_ns": START_NS,
+    }
+    return Story("urn:watchline:gw", place, {**known, **given})
