@@ -23,7 +23,6 @@ from detectors.rounds import Rounds
 EVENT_KINDS = ("limits", "fall", "clock")
 LEVEL_KINDS = ("jump", "drift", "rhythm", "stuck", "regime")  # for quantities that have a level
 ROW_KINDS = (*LEVEL_KINDS, "silence")
-NOT_OF_WEARERS = ("jump", "drift", "rhythm", "regime")  # a heart may race up the stairs: see `vitals`
 WITHOUT_LEVEL = frozenset(
     [
         *("valve_state", "pump_state", "fall", "sos", "on_wrist", "battery", "latitude", "longitude"),
@@ -54,9 +53,9 @@ class Bank:
         defaults = [defaults_for(channel) for channel in channels.channels]
         self._fitting = _fitting(channels, defaults, self._zone)
         self._events = _Events(channels, watchings)
+        self._rounds = Rounds(channels, grids, watchings, self._zone.key)
         seats = self._seats(watchings, defaults)
         self._panels = [self._panel(period_s, members, seats) for period_s, members in grids]
-        self._rounds = Rounds(channels, grids, watchings, self._zone.key)
         self._home = {int(c): (g, at) for g, (_, members) in enumerate(grids) for at, c in enumerate(members)}
         self.points: tuple[Points, ...] = (
             *self._events.points,
@@ -126,7 +125,7 @@ class Bank:
         on_delay = np.array([_delay(d, "on_delay_s") for d in defaults])
         off_delay = np.maximum(np.array([_delay(d, "off_delay_s") for d in defaults]), 2 * channels.period_s)
         eligible = {kind: levelled if kind in LEVEL_KINDS else everywhere for kind in ROW_KINDS}
-        eligible |= dict.fromkeys(NOT_OF_WEARERS, levelled & ~channels.is_wristband)
+        eligible |= {kind: levelled & self._rounds.leaves(kind) for kind in LEVEL_KINDS}
         eligible["silence"] = ~_covered(channels)
         asked: list[Seat] = []
         for watching in reversed([w for w in watchings if issubclass(_class_of(w.kind), Detector)]):

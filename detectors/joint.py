@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from config.channels import ChannelTable
 from detectors import tails
@@ -15,6 +16,7 @@ from detectors.subjects import Moment, Rule, Site, SubjectDetector, phase_of
 DAY_S = 86400.0
 TO_DEVIATION = 1.2533  # of a normal distribution: standard over mean absolute deviation
 SISTERS = ("sister_1", "sister_2")
+KIN = tuple(f"kin_{number}" for number in range(1, 7))  # joints of the zone, for one without a current
 SUMS = 5  # weight, x, y, xx, xy
 
 
@@ -26,7 +28,8 @@ class Joint(SubjectDetector):
     fitted by least squares with a memory of `half_life_s` while nothing was strange; where the place measures
     `temperature`, the line is that of the warmth above it. Judged from `known_s` on. Warning: `z` usual
     deviations and `least_k` above it, or `sister_warning_k` above the mean of the sister phases; alarm:
-    `alarm_k`, or `sister_alarm_k` above the sisters. Without current the usual temperature is the line.
+    `alarm_k`, or `sister_alarm_k` above the sisters. Without a current at the place, x is the mean of up to
+    six other joints of its zone; without these the line is the usual temperature.
     Sisters are the other joint temperatures of the place; phase a's current is that of phase a's joint.
     Sources: IEC 60287 (losses go with the square of the current), first-order warming of a buried joint in
     60 to 120 min; 15 K and 25 K above a sister phase are choices of this project after thermography
@@ -44,7 +47,7 @@ class Joint(SubjectDetector):
     floor_k: float = 0.4
     adopt_s: float = 7 * DAY_S
 
-    roles: ClassVar[tuple[str, ...]] = ("joint_temperature", "current", "temperature", *SISTERS)
+    roles: ClassVar[tuple[str, ...]] = ("joint_temperature", "current", "temperature", *SISTERS, *KIN)
 
     def rules(self) -> Sequence[Rule]:
         carriers = ("joint_temperature",)
@@ -57,6 +60,10 @@ class Joint(SubjectDetector):
         at: dict[tuple[str, str], list[int]] = {}
         for n in sorted(range(len(channels)), key=lambda n: channels.ids[n]):
             at.setdefault((channels.place[n], channels.quantity[n]), []).append(n)
+        zones: dict[str, list[int]] = {}
+        for n in sorted(range(len(channels)), key=lambda n: channels.ids[n]):
+            if channels.quantity[n] == "joint_temperature" and channels.zone[n]:
+                zones.setdefault(channels.zone[n], []).append(n)
         found = []
         for (place, quantity), joints in sorted(at.items()):
             if quantity != "joint_temperature":
@@ -69,6 +76,8 @@ class Joint(SubjectDetector):
                 of |= {"current": same[0]} if same else {}
                 of |= {"temperature": ambient[0]} if ambient else {}
                 of |= dict(zip(SISTERS, [other for other in joints if other != joint]))
+                zone = zones.get(channels.zone[joint], []) if not same else []
+                of |= dict(zip(KIN, [n for n in zone if channels.place[n] != place]))
                 found.append(of)
         return found
 
@@ -92,6 +101,8 @@ class Joint(SubjectDetector):
         square = current**2
         np.copyto(heat, np.where(np.isnan(heat), square, heat + share * (square - heat)), where=told)
         heard, joint, _ = moment.of("joint_temperature")
+        kin, _ = _mean(moment, KIN)
+        np.copyto(heat, kin, where=heard & np.isfinite(kin))
         _, ambient, _ = moment.of("temperature")
         above = np.where(np.isnan(ambient), 0.0, ambient)
         line = self._line(heat, memory, size)
@@ -101,11 +112,8 @@ class Joint(SubjectDetector):
         spread = np.maximum(memory["deviation"][:size] * TO_DEVIATION, self.floor_k)
         beyond = joint - expected
         hot = known & (beyond >= np.maximum(self.z * spread, self.least_k))
-        sisters = np.stack([moment.value[:, moment.site.role(name)] for name in SISTERS])
-        told_of = np.isfinite(sisters)
-        count = told_of.sum(axis=0)
-        sister = np.where(told_of, sisters, 0.0).sum(axis=0) / np.maximum(count, 1)
-        np.copyto(memory["sister"][:size], np.where(count > 0, sister, np.nan), where=heard)
+        sister, count = _mean(moment, SISTERS)
+        np.copyto(memory["sister"][:size], sister, where=heard)
         over = np.where(heard & (count > 0), joint - sister, 0.0)
         for number, (here, reached, alarming, surprise) in enumerate(
             (
@@ -124,6 +132,9 @@ class Joint(SubjectDetector):
             np.copyto(memory["surprise"][at], np.where(reached, surprise, 0.0), where=here)
         self._learn(moment, joint - above, heat, line, heard, hot, memory)
         return np.concatenate([known, heard & (count > 0)])
+
+    def instead(self, site: Site) -> NDArray[np.int64]:
+        return site.member[:, 0][_explained(site)]
 
     def say(self, site: Site, point: int, memory: Memory) -> Explanation:
         subject = point % len(site)
@@ -169,8 +180,7 @@ class Joint(SubjectDetector):
         strange_s, taught_s = memory["strange_s"][:size], memory["taught_s"][:size]
         np.copyto(strange_s, np.where(hot, strange_s + passed_s, 0.0), where=heard)
         pupils = heard & (~hot | (strange_s >= self.adopt_s))
-        has_current = moment.site.has[:, moment.site.role("current")]
-        pupils &= np.isfinite(heat) | ~has_current
+        pupils &= np.isfinite(heat) | ~_explained(moment.site)
         x = np.where(pupils, np.nan_to_num(heat), 0.0)
         y = np.where(pupils, warmth, 0.0)
         kept = np.where(pupils, 0.5 ** (passed_s / self.half_life_s), 1.0)[:, None]
@@ -184,3 +194,18 @@ class Joint(SubjectDetector):
         rate = np.maximum(1.0 / rows, 1e-3)
         memory["deviation"][:size] += np.where(settled, rate * (missed - memory["deviation"][:size]), 0.0)
         taught_s += pupils * passed_s
+
+
+def _explained(site: Site) -> BoolArray:
+    """(subjects,) those whose temperature something explains: a current, or other joints."""
+    explained: BoolArray = site.has[:, site.role("current")] | site.has[:, site.role(KIN[0])]
+    return explained
+
+
+def _mean(moment: Moment, roles: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+    """(mean of what was heard of these roles, NaN where nothing was; how many) each (subjects,)."""
+    value = moment.value[:, [moment.site.role(name) for name in roles]]
+    told = np.isfinite(value)
+    count = told.sum(axis=1).astype(np.float64)
+    total = np.where(told, value, 0.0).sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1.0), np.nan), count

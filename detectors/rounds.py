@@ -13,7 +13,7 @@ from detectors.base import BoolArray, IntArray, Memory, Row
 from detectors.findings import Findings, Points
 from detectors.subjects import Seats, Site, SubjectDetector
 
-SUBJECT_KINDS = ("activity", "joint", "thermal", "unbalance", "vitals", "wandering")
+SUBJECT_KINDS = ("activity", "joint", "methane", "thermal", "unbalance", "vitals", "wandering")
 PACE_NS = 60 * 10**9  # of rows faster than a minute only those are looked at that end with one
 
 
@@ -49,11 +49,14 @@ class Rounds:
             self._watch(kind, kind, {}, left[kind])
         self._sites: dict[str, Site] = {}
         self._memories: dict[str, Memory] = {}
+        self._instead: dict[str, BoolArray] = {}
         self._seats: list[list[tuple[str, Seats]]] = [[] for _ in grids]
         for name, detector in self._detectors.items():
             site = detector.watch(channels)
             if len(site):
                 self._sites[name], self._memories[name] = site, detector.fresh_memory(site)
+                for rule in detector.replaces:
+                    self._instead.setdefault(rule, ~everywhere)[detector.instead(site)] = True
                 for here, (_, members) in zip(self._seats, grids):
                     seats = site.seats(members)
                     if len(seats[0]):
@@ -62,6 +65,10 @@ class Rounds:
     @property
     def points(self) -> tuple[Points, ...]:
         return tuple(site.points for site in self._sites.values())
+
+    def leaves(self, rule: str) -> BoolArray:
+        """(channels,) where a rule that learns the level of each channel alone has something to add."""
+        return ~self._instead.get(rule, np.zeros(len(self._channels), dtype=bool))
 
     def judge(self, grid: int, row: Row) -> list[Findings]:
         """The verdicts on a settled row of that grid."""

@@ -144,6 +144,7 @@ class SubjectDetector(ABC):
 
     roles: ClassVar[tuple[str, ...]] = ()
     momentary: ClassVar[tuple[str, ...]] = ()  # arrays of the memory that do not outlive an epoch
+    replaces: ClassVar[tuple[str, ...]] = ("jump", "drift", "rhythm", "regime")  # rules, on `instead`
 
     only: IntArray | None = field(default=None, init=False, repr=False, compare=False)
     site: Site | None = field(default=None, init=False, repr=False, compare=False)
@@ -167,6 +168,10 @@ class SubjectDetector(ABC):
     @abstractmethod
     def say(self, site: Site, point: int, memory: Memory) -> Explanation:
         """Why a point turned."""
+
+    def instead(self, site: Site) -> NDArray[np.int64]:
+        """Channels that it knows better than rules that learn the level of each channel alone."""
+        return np.zeros(0, dtype=np.int64)
 
     def over(self, numbers: IntArray) -> Self:
         """The same, watching the points that these channels carry."""

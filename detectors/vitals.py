@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from config.channels import ChannelTable
 from detectors import tails
@@ -116,6 +117,10 @@ class Vitals(SubjectDetector):
         self._learn(moment, hour, median, expected, known, strange, memory)
         return np.concatenate([judged[:, SIGNS.index(sign)] for _, _, sign, *_ in _RULES])
 
+    def instead(self, site: Site) -> NDArray[np.int64]:
+        """Whatever a band measures: a heart may race up the stairs."""
+        return np.flatnonzero(site.channels.is_wristband)
+
     def say(self, site: Site, point: int, memory: Memory) -> Explanation:
         rule = point // len(site)
         return Explanation(_SENTENCES[rule], int(_RULES[rule][3]))
@@ -131,7 +136,7 @@ class Vitals(SubjectDetector):
         rested[:, SIGNS.index("skin_temperature")] = True  # walking hardly warms a wrist
         return rested & ~(worn < 0.5)[:, None]
 
-    def _expected(self, hour: np.ndarray, memory: Memory, size: int) -> FloatArray:
+    def _expected(self, hour: NDArray[np.intp], memory: Memory, size: int) -> FloatArray:
         """(subjects, signs): this hour's level, drawn to that of all hours while it is young."""
         cell = (np.arange(size)[:, None], np.arange(len(SIGNS)), hour[:, None])
         weight = memory["weight"][cell]
@@ -178,7 +183,7 @@ class Vitals(SubjectDetector):
     def _learn(
         self,
         moment: Moment,
-        hour: np.ndarray,
+        hour: NDArray[np.intp],
         median: FloatArray,
         expected: FloatArray,
         known: BoolArray,

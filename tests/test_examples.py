@@ -171,7 +171,7 @@ def test_the_detector_finds_a_seep_beside_the_built_in_ones() -> None:
     for number in range(7 * 144):
         values = np.abs(rng.normal(0.0, 0.2, 4)) + 3.0 * (rng.random(4) < 0.1)
         values[1] += 4.0 * (number >= 6 * 144)
-        (findings,) = bank.judge_row(0, Row(values, START_NS + (number + 1) * 600 * 10**9, 600.0))
+        findings, *_ = bank.judge_row(0, Row(values, START_NS + (number + 1) * 600 * 10**9, 600.0))
         strange |= {
             wells.ids[int(findings.points.channel[point])]
             for point in np.flatnonzero(findings.severity)

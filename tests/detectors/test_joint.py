@@ -69,3 +69,24 @@ def test_the_current_of_a_joint_is_that_of_its_phase() -> None:
     column = box.site.role("current")
 
     assert [box.table.ids[n] for n in box.site.member[:, column]] == ["box.current_a", "box.current_b"]
+
+
+def test_a_joint_without_a_current_is_measured_by_the_joints_of_its_zone() -> None:
+    def joint(place: str) -> Channel:
+        return channel(place, "joint_temperature", 600.0, "power", zone="block1")
+
+    places = ("one", "two", "three", "four")
+    street = Watched(Joint(), *(joint(place) for place in places))
+    rng = np.random.default_rng(6)
+
+    def rows(first: float, last: float, hot: float) -> Iterator[tuple[float, Mapping[str, float]]]:
+        for second in np.arange(first, last, 600.0).tolist():
+            soil = 16.0 + 3.0 * np.sin(2 * np.pi * second / DAY) + (4.0 if second > 4 * DAY else 0.0)
+            warm = {
+                f"{place}.joint_temperature": soil + n + rng.normal(0, 0.2) for n, place in enumerate(places)
+            }
+            yield second, warm | {"two.joint_temperature": warm["two.joint_temperature"] + hot}
+
+    assert street.live(rows(0, 5 * DAY, 0.0)) == {}  # the hot day is everybody's
+
+    assert list(street.live(rows(5 * DAY, 5.2 * DAY, 8.0))) == ["power.joint.hot_for_load two"]
