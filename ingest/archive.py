@@ -150,14 +150,12 @@ class Archive:
         self._tidied = hour
 
     def _merge_days(self, carried: int, stop: threading.Event) -> None:
-        from pyarrow import ArrowException
-
         for hours in list(mergeable(volumes(self.folder), carried, self.now_ns())):
             if hours[0].path.name in self._unmergeable:
                 continue
             try:
                 merge(hours, stop.is_set)
-            except (ArrowException, OSError) as error:
+            except OSError as error:
                 self._unmergeable.add(hours[0].path.name)
                 log.error("%s: its day cannot be merged, the hours stay: %s", hours[0].path, error)
 
@@ -248,17 +246,25 @@ def _facts_of(connection: sqlite3.Connection, tick: StoredTick) -> Iterator[dict
 
 
 def _cut(path: Path, tick: int) -> None:
-    """Cut off the lines of this tick and of later ones, and what a crash tore."""
+    """Cut off the lines of this tick and of later ones, and what a crash tore; what is damaged stays."""
     if not path.exists():
         return
-    lines = path.read_bytes().splitlines(keepends=True)
+    *lines, torn = path.read_bytes().split(b"\n")
     kept = len(lines)
-    while kept and not (
-        lines[kept - 1].endswith(b"\n") and msgspec.json.decode(lines[kept - 1])["tick"] < tick
-    ):
+    while kept and (_tick_of(lines[kept - 1]) or 0) >= tick:
         kept -= 1
-    if kept < len(lines):
-        os.truncate(path, sum(map(len, lines[:kept])))
+    if torn or kept < len(lines):
+        os.truncate(path, sum(len(line) + 1 for line in lines[:kept]))
+    if kept and _tick_of(lines[kept - 1]) is None:
+        log.error("%s:%d: damaged; a replay needs this line mended or taken out", path, kept)
+
+
+def _tick_of(line: bytes) -> int | None:
+    """The tick of a fact; None where the line cannot be read."""
+    try:
+        return int(msgspec.json.decode(line)["tick"])
+    except (ValueError, LookupError, TypeError):
+        return None
 
 
 def _hour_of(tick: StoredTick) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from ingest.parquet import Recording, columns_of, texts_of
+from ingest.parquet import Recording, columns_of, opened, texts_of
 from ingest.readings import CONFLICT, ReadingBatch
 from ingest.shelf import DAY_NS, About, Volume, about, day_name
 
@@ -105,9 +105,7 @@ def _in_time(readings: ReadingBatch, number: int) -> ReadingBatch:
 
 def _runs(path: Path, number: int) -> Iterator[Run]:
     """The channels of a file, in its order."""
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path, read_dictionary=["channel", "quality"]) as file:
+    with opened(path) as file:
         for group in range(file.num_row_groups):
             table = file.read_row_group(group)
             names, channel = texts_of(table.column("channel"))

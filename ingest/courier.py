@@ -107,6 +107,8 @@ class Courier:
         A target that does not answer is not waited for: what it was given is carried again.
         """
         self.ask_to_stop()
+        if self._thread.ident is None:  # the start came to nothing
+            return
         self._thread.join(self._carrier.stop_s)
         if self._thread.is_alive():
             self._left_behind = True

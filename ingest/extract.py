@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.errors import InputError
-from ingest.parquet import columns_of, texts_of
+from ingest.parquet import columns_of, opened, texts_of
 from ingest.readings import ReadingBatch
 from ingest.shelf import volumes
 
@@ -64,16 +64,13 @@ def extracted(
 
 
 def _in_file(path: Path, wanted: Extract, ids: list[str]) -> Iterator[ReadingBatch]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
-        with pq.ParquetFile(path, read_dictionary=["channel", "quality"]) as file:
+        with opened(path) as file:
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group)
                 if len(readings := _chosen(table, wanted, ids)):
                     yield readings
-    except (pa.ArrowException, OSError) as error:
+    except OSError as error:
         raise InputError(f"{path}: cannot be read: {error}; move it away, or copy it again") from error
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from config.errors import InputError
 from ingest.fetch import fetched
 from ingest.journal import StoredTick, listed, open_reader, stored_ticks
-from ingest.parquet import columns_of, texts_of
+from ingest.parquet import columns_of, legible, opened, texts_of
 from ingest.readings import CONFLICT, ReadingBatch
 from ingest.shelf import HOUR_NS, about_of, volumes
 
@@ -78,21 +78,17 @@ class History:
 
     def _in_file(self, path: Path, channel: str, wanted: bool) -> tuple[int, list[ReadingBatch]]:
         """The journal's id of a file's last tick, and the channel's readings there."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         try:
-            footer = self._footer(path)
-            about = about_of(footer.metadata)
-            last_tick = 0 if about is None else about.last_tick
-            group = _group_of(footer, channel) if wanted else None
+            with legible():
+                footer = self._footer(path)
+                about = about_of(footer.metadata)
+                last_tick = 0 if about is None else about.last_tick
+                group = _group_of(footer, channel) if wanted else None
             if group is None:
                 return last_tick, []
-            texts = ["channel", "quality"]
-            with pq.ParquetFile(path, metadata=footer, read_dictionary=texts, memory_map=True) as file:
-                table = file.read_row_group(group, use_threads=False)
-            return last_tick, _rows_of(table, channel)
-        except (pa.ArrowException, OSError) as error:
+            with opened(path, footer, memory_map=True) as file:
+                return last_tick, _rows_of(file.read_row_group(group, use_threads=False), channel)
+        except OSError as error:
             raise InputError(f"{path}: cannot be read: {error}; move it away") from error
 
     def _footer(self, path: Path) -> Any:

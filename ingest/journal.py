@@ -69,6 +69,10 @@ CREATE TABLE damage (id INTEGER PRIMARY KEY, at TEXT NOT NULL, file TEXT NOT NUL
 """
 }
 
+LATER = """CREATE TABLE IF NOT EXISTS ahead (courier TEXT NOT NULL, after_tick INTEGER NOT NULL,
+    after_arrival INTEGER NOT NULL, upto_tick INTEGER NOT NULL, upto_arrival INTEGER NOT NULL,
+    PRIMARY KEY (courier, after_tick)) WITHOUT ROWID"""  # came in later than version 2, which can do without
+
 COUNT = """INSERT INTO counters VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (owner, name, what, reason) DO UPDATE SET n = n + excluded.n"""
 DEAD_LETTER = "INSERT INTO dead_letters (lane, topic, payload, reason, at_ns) VALUES (?, ?, ?, ?, ?)"
@@ -134,6 +138,7 @@ def set_up(connection: sqlite3.Connection) -> None:
         script = f"BEGIN; {MIGRATIONS[version]} PRAGMA user_version={version + 1}; COMMIT"
         connection.executescript(script)
         version += 1
+    connection.execute(LATER)
 
 
 def damaged(text: str) -> sqlite3.DatabaseError:
@@ -203,7 +208,7 @@ def suspect(connection: sqlite3.Connection, error: BaseException) -> None:
     """Leave word that the file of this connection is damaged."""
     with contextlib.suppress(sqlite3.Error, OSError):
         file = connection.execute("PRAGMA database_list").fetchone()[2]
-        if file:  # not in memory
+        if Path(file).is_absolute():  # not in memory
             Path(file).with_name(SUSPECT).write_text(f"{error}\n")
 
 

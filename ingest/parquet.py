@@ -1,7 +1,8 @@
 """Parquet: the columns of a recording, as the archive writes them and any tool reads them."""
 
+import contextlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -52,6 +53,7 @@ class Recording:
             compression_level=3,
             use_dictionary=["channel", "quality", "value"],
             column_encoding={"time": "DELTA_BINARY_PACKED", "arrival": "DELTA_BINARY_PACKED"},
+            write_page_checksum=True,
         )
 
     def write(self, readings: ReadingBatch, ids: Sequence[str]) -> None:
@@ -149,6 +151,41 @@ def _appear(part: Path, path: Path, whole: bool) -> None:
         sync(path.parent)
     else:
         part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def legible() -> Iterator[None]:
+    """Damage met within the `with` is an OSError, whatever it looks like.
+
+    Pages have checksums; a footer that was changed says things which none covers.
+    """
+    import pyarrow as pa
+
+    try:
+        yield
+    except OSError:
+        raise
+    except (pa.ArrowException, LookupError, ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise OSError(f"it is damaged: {error}") from error
+
+
+@contextlib.contextmanager
+def opened(path: Path, footer: Any = None, memory_map: bool = False) -> Iterator[Any]:
+    """A file of the archive; each page is held against its checksum when it is read. OSError: damage."""
+    import pyarrow.parquet as pq
+
+    texts = ["channel", "quality"]
+    with (
+        legible(),
+        pq.ParquetFile(
+            path,
+            metadata=footer,
+            memory_map=memory_map,
+            read_dictionary=texts,
+            page_checksum_verification=True,
+        ) as file,
+    ):
+        yield file
 
 
 def columns_of(table: Any) -> ReadingBatch:

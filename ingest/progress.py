@@ -10,10 +10,6 @@ from dataclasses import dataclass
 
 from ingest import journal
 
-AHEAD = """CREATE TABLE IF NOT EXISTS ahead (courier TEXT NOT NULL, after_tick INTEGER NOT NULL,
-    after_arrival INTEGER NOT NULL, upto_tick INTEGER NOT NULL, upto_arrival INTEGER NOT NULL,
-    PRIMARY KEY (courier, after_tick)) WITHOUT ROWID"""
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
@@ -100,7 +96,6 @@ def pending(connection: sqlite3.Connection, courier: str) -> int:
 
 def register(connection: sqlite3.Connection, courier: str) -> Progress:
     """Where a courier stands; a new one starts at the oldest reading kept, and the rest counts as pruned."""
-    connection.execute(AHEAD)
     known = read_progress(connection, courier)
     if known is not None:
         return known
@@ -115,7 +110,6 @@ def register(connection: sqlite3.Connection, courier: str) -> Progress:
 
 def unregister(connection: sqlite3.Connection, courier: str) -> None:
     """Forget a courier, so that nothing waits for it."""
-    connection.execute(AHEAD)
     connection.execute("DELETE FROM cursors WHERE courier = ?", (courier,))
     connection.execute("DELETE FROM ahead WHERE courier = ?", (courier,))
     connection.execute("DELETE FROM counters WHERE owner = 'courier' AND name = ?", (courier,))

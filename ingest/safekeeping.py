@@ -45,7 +45,9 @@ def _copy(source: Path, part: Path) -> None:
         contextlib.closing(sqlite3.connect(part, isolation_level=None)) as copy,
     ):
         original.execute("BEGIN")  # the copy would begin anew with each commit of the writer
-        original.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        (tables,) = original.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if not tables:
+            raise sqlite3.DatabaseError("it is empty, and holds no state of a gateway or centre")
         original.backup(copy, pages=PAGES_AT_ONCE)
         copy.execute("PRAGMA journal_mode=DELETE")  # one file, no companions
         (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()

@@ -76,7 +76,7 @@ def about(path: Path) -> About | None:
 
     try:
         return about_of(pq.read_metadata(path).metadata)
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, OSError, ValueError):
         return None
 
 

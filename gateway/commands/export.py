@@ -33,10 +33,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from ingest.extract import Extract, extracted
     from ingest.parquet import CsvRecording, Recording
+    from ingest.shelf import FACTS, NAME
 
     folder = _folder(args.archive)
     if not args.out.parent.is_dir():
         raise InputError(f"{args.out}: the folder {args.out.parent} does not exist")
+    ours = NAME.fullmatch(args.out.name) or args.out.name == FACTS
+    if ours and folder.is_dir() and args.out.parent.samefile(folder):
+        raise InputError(f"{args.out}: this is a file of the archive itself; name another one")
     wanted = Extract(tuple(args.channel), _moment(args.start, "--from"), _moment(args.end, "--to"))
     is_csv = args.out.suffix == ".csv"
     try:

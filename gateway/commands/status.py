@@ -48,7 +48,7 @@ def read_report(folder: Path, site: str, name: str, metrics: "Metrics | None") -
 
 def ask(host: str, port: int, site: str) -> "Report | None":
     """What a gateway tells of itself; None where nobody answers, or somebody else."""
-    import urllib.error
+    import http.client
     import urllib.request
 
     home = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
@@ -56,7 +56,7 @@ def ask(host: str, port: int, site: str) -> "Report | None":
     try:
         with urllib.request.urlopen(f"http://{address}/status", timeout=PATIENCE_S) as answer:
             report: Report = json.load(answer)
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         return None
     return report if isinstance(report, dict) and report.get("site") == site else None
 

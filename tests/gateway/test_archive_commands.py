@@ -69,6 +69,7 @@ def test_an_export_of_one_channel_and_one_hour_as_csv(
         (["archive", "--out", "gone/x.csv"], "folder gone does not exist"),
         (["archive", "--out", "x.csv", "--channel", "water*"], "no channel fits water*"),
         (["archive", "--out", "x.csv", "--from", "noon"], "--from"),
+        (["archive", "--out", "archive/facts.jsonl"], "a file of the archive itself"),
     ],
 )
 def test_an_export_that_cannot_be_made_says_why_and_leaves_nothing(
@@ -145,6 +146,15 @@ def test_settings_name_the_state_that_is_backed_up(
     assert "no path in [store]" in capsys.readouterr().err
     assert len(list(tmp_path.glob("journal-east-*.sqlite"))) == 1
     assert len(list(tmp_path.glob("casebook-*.sqlite"))) == 1
+
+
+def test_an_empty_file_is_not_taken_for_a_backup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / FILE_NAME).touch()
+
+    assert main(["backup", str(tmp_path), "--out", str(tmp_path / "copy")]) == 2
+
+    assert "holds no state" in capsys.readouterr().err
+    assert not (tmp_path / "copy").exists()
 
 
 def test_a_damaged_state_is_said_and_not_taken_for_a_backup(

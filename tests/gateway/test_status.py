@@ -6,14 +6,17 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from socketserver import BaseRequestHandler, TCPServer
 from typing import Any
 
 import pytest
 
+from gateway.commands.status import ask
 from gateway.health import MOST_AT_ONCE, Health
 from gateway.metrics import exposition
 from gateway.vitals import Vitals
@@ -147,6 +150,17 @@ def test_without_metrics_nothing_listens_and_the_journal_answers(tmp_path: Path)
         said = watchline("status", str(tmp_path / "gateway.toml"))
         assert said.returncode == 0, said.stderr
         assert "it runs, and is not asked: it has no [metrics] table" in said.stdout
+
+
+def test_whoever_else_listens_there_is_not_taken_for_the_gateway() -> None:
+    class Stranger(BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            self.request.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+    with TCPServer(("127.0.0.1", 0), Stranger) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        assert ask("127.0.0.1", server.server_address[1], "east") is None
 
 
 def test_the_ledger_needs_no_secrets(tmp_path: Path) -> None:

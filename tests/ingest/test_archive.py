@@ -140,6 +140,25 @@ def test_a_crash_anywhere_leaves_every_reading_once(
     assert same_ticks(list(read_ticks(folder, channels)), ticks)
 
 
+@pytest.mark.parametrize("damage", [b"{", b"\xff", b'{"tick":"x"}', b"[]", b"3", b""])
+def test_a_damaged_line_of_facts_stops_no_hour(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: bytes
+) -> None:
+    with living(tmp_path / "data", site()) as life:
+        lived(life)
+        carried(life, tmp_path / "archive")
+        facts = tmp_path / "archive" / "facts.jsonl"
+        before = facts.read_bytes()
+        facts.write_bytes(before + damage + b"\n")
+        life.hear(0, 9.0)
+        life.tick(Epoch("clock", settings_hash="new"))
+        carried(life, tmp_path / "archive")
+
+    assert facts.read_bytes().startswith(before + damage + b"\n{")
+    assert f"facts.jsonl:{before.count(10) + 1}: damaged" in caplog.text
+    assert balanced(tmp_path / "data").couriers["archive"].pending == 0
+
+
 def _die(*arguments: object) -> None:
     raise KeyboardInterrupt
 

@@ -48,8 +48,8 @@ def test_carried_forgotten_and_what_is_left_make_up_the_whole(
 
 def journal_of(ticks: int) -> sqlite3.Connection:
     """A journal in memory; tick n has n readings."""
-    connection = sqlite3.connect(":memory:")
-    connection.executescript(journal.SCHEMA)
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    journal.set_up(connection)
     for tick in range(1, ticks + 1):
         connection.execute("INSERT INTO arrivals VALUES (?, 0, ?, x'')", (10 * tick, tick))
     return connection

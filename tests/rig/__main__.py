@@ -51,7 +51,7 @@ def told(kind: str, trials: Iterator[Trial]) -> list[Trial]:
     for trial in trials:
         found.append(trial)
         if trial.troubles:
-            print(f"{trial.kind} failed: {trial.again}", flush=True)
+            print(f"{trial.kind} failed: {'; '.join(trial.troubles)}\n  again: {trial.again}", flush=True)
         if len(found) % TOLD_EVERY == 0:
             print(f"{kind}: {len(found)} so far", flush=True)
     return found

@@ -22,7 +22,7 @@ from pathlib import Path
 from ingest.journal import FILE_NAME
 from ingest.ledger import read_ledger
 from tests.alerts.centre.world import centre
-from tests.living import HOUSE
+from tests.living import HOUSE, WAIT_S
 from tests.parts import free_port
 from tests.rig.cuts import JOBS, Knowledge, fast_folder, live_days
 from tests.rig.oracle import SHOWN, in_archive, in_journal
@@ -32,7 +32,6 @@ from tests.rig.subject import MOST_GROUPS
 from tests.rig.verdict import Trial
 
 LIVES = 3  # a life that meets damage may end; the service manager starts the next
-START_S = 30.0
 KINDS = ("journal", "wal", "snapshot", "archive", "casebook")
 
 
@@ -160,9 +159,8 @@ def _counted(before: Before, left: Path, kind: str) -> list[str]:
         return []  # the books themselves were lost, and the file is there to show it
     torn = before.last if kind == "wal" else frozenset()  # looks like the torn end that a power cut leaves
     missing = sorted(before.numbers - held.keys() - torn)
-    counted = ledger.notes.get("lost", 0) + sum(
-        n for courier in ledger.couriers.values() for n in courier.dead_lettered.values()
-    )
+    counted = sum(n for what, n in ledger.notes.items() if what.startswith("lost"))
+    counted += sum(n for courier in ledger.couriers.values() for n in courier.dead_lettered.values())
     if len(missing) > counted:
         some = ", ".join(map(str, missing[:SHOWN]))
         return [f"{len(missing)} readings are gone ({some} …), counted as lost are {counted}"]
@@ -183,7 +181,7 @@ def _start_centre(left: Path) -> list[str]:
             [sys.executable, "-m", "gateway.cli", "centre", str(settings)], cwd=HOUSE, stdout=out, stderr=out
         )
     try:
-        end = time.monotonic() + START_S
+        end = time.monotonic() + WAIT_S
         while process.poll() is None and time.monotonic() < end:
             if (status := _status_of(port)) is not None:
                 return [] if status < 500 else [f"the centre answers {status}"]
@@ -199,7 +197,7 @@ def _start_centre(left: Path) -> list[str]:
 
 
 def _status_of(port: int) -> int | None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_S)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_S)
     try:
         connection.request("GET", "/login")
         return connection.getresponse().status

@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.living import BROKER, HOUSE, Beat, Gateway, Publisher, gateway, until
+from tests.living import BROKER, HOUSE, WAIT_S, Beat, Gateway, Publisher, gateway, until
 from tests.parts import binary, mosquitto
 from tests.rig.oracle import in_journal, troubles
+from tests.rig.recovery import stopped
 from tests.rig.site import EVERY_S, SITE, Feed, counters, probes, write_site
 from tests.rig.verdict import Trial
 
@@ -34,7 +35,6 @@ KINDS = (*INJECTED, FULL, NEVER_WRITABLE)
 AT_ONCE = 3  # lives of each kind in one story
 ROOM = 112 << 20  # bytes of the small file system; below 64 MB the journal gives old readings up, as it says
 LIFE_S = (1.2, 2.8)
-WAIT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def story(folder: Path, seed: int, each: int) -> list[str]:
         publisher.settled()
         with contextlib.suppress(AssertionError):  # the oracle says what is missing
             until(lambda: len(in_journal(one.data)) >= feed.numbers, WAIT_S)
-        if one.stop():
+        if stopped(one):
             found.append(f"the last life ended badly: {one.said()}")
         found += troubles(one.folder, range(feed.numbers))
         if found:
@@ -151,7 +151,7 @@ def _start_read_only(one: Gateway) -> list[str]:
     try:
         _start(one)
         assert one.process is not None
-        code = one.process.wait(60)
+        code = one.process.wait(WAIT_S)
     finally:
         subprocess.run([*remount[:2], "remount,rw", remount[3]], check=True)
     if code != 2 or str(one.data) not in one.said():

@@ -32,6 +32,7 @@ def archived(folder: Path) -> Iterator[tuple[str, float]]:
     """(channel, value) of every reading in an archive."""
     for file in sorted(folder.rglob("*.parquet")):
         table = pq.read_table(file, columns=["channel", "value"])
+        table.validate(full=True)
         yield from zip(table["channel"].to_pylist(), table["value"].to_pylist())
 
 

@@ -12,18 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.alerts.centre.world import Centre, centre
-from tests.living import BROKER, Beat, Gateway, Publisher, gateway, until
+from tests.living import BROKER, WAIT_S, Beat, Gateway, Publisher, gateway, until
 from tests.parts import Influx, influxdb, mosquitto
 from tests.rig.kills import facts
 from tests.rig.oracle import troubles
 from tests.rig.proxy import Proxy, proxy
+from tests.rig.recovery import stopped
 from tests.rig.site import COUNTERS, EVERY_S, SITE, Feed, counters, probes, write_site
 from tests.rig.verdict import Trial
 
 SIDES = ("broker", "influxdb", "centre")
 HURTS = ("stopped", "black hole", "reset")
 AT_ONCE = 5  # of each kind, in one story
-DRAIN_S = 150.0  # couriers wait up to a minute between attempts
+DRAIN_S = 90.0 + WAIT_S  # couriers wait up to a minute between attempts
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def _judged(one: Gateway, feed: Feed, influx: Influx, there: Centre) -> list[str
     except AssertionError:
         found.append(f"not everybody has everything after {DRAIN_S:g} s:\n{one.ledger().table()}")
     told = [event["id"] for event in one.told()]
-    if one.stop() != 0:
+    if stopped(one):
         found.append(f"the gateway did not stop tidily: {one.said()}")
     found += troubles(one.folder, range(feed.numbers), told)
     twice = [id for id, n in facts(there).items() if n > 1]
