@@ -13,7 +13,7 @@ from detectors.base import BoolArray, IntArray, Memory, Row
 from detectors.findings import Findings, Points
 from detectors.subjects import Seats, Site, SubjectDetector
 
-SUBJECT_KINDS = ("activity", "joint", "methane", "thermal", "unbalance", "vitals", "wandering")
+SUBJECT_KINDS = ("activity", "joint", "methane", "news2", "thermal", "unbalance", "vitals", "wandering")
 PACE_NS = 60 * 10**9  # of rows faster than a minute only those are looked at that end with one
 
 
