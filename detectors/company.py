@@ -9,6 +9,7 @@ are added as logarithms, by Student's likelihood instead of Gauss's, so that one
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,8 @@ TRUSTED = (
 CALM = 5.0  # times the usual score: rows above it are not learned
 RESUME_S = 5 * 86400.0  # what has been strange so long is learned all the same: the world has changed
 GAP = 100.0  # periods without a row after which means begin anew
+LASTING_ROWS = 3.0  # what lasts counts for more than one row …
+STRANGE = 8.0  # … of which what exceeds so many usual ones counts as its logarithm
 FARTHEST = 1e3  # deviations; beyond it nothing grows stranger
 
 
@@ -62,11 +65,12 @@ class Company:
         self._kin = np.zeros(2 * columns)  # … and of it beside the row before
         self._began = False
         self._strange_s = 0.0
+        self._lasting = 0.0
         self.own = np.zeros(columns)  # deviations of the last row, in usual ones
         self.kin = np.zeros(columns)
 
     def ratio(self, values: FloatArray, step_s: float, period_s: float) -> float:
-        """How many times as strange as usual the row is; 0 while too little is known.
+        """How many times as strange as usual the last rows are; 0 while too little is known.
 
         values (columns,): NaN, infinite and huge ones count as missing: they are neither strange nor learned
         from.
@@ -86,7 +90,9 @@ class Company:
         self._strange_s = 0.0 if ratio < CALM else self._strange_s + step_s
         if ratio < CALM or self._strange_s >= RESUME_S or self._taken < TRUSTED:
             self._learn(pair)
-        return ratio
+        worth = ratio if ratio < STRANGE else STRANGE * (1.0 + math.log(ratio / STRANGE))
+        self._lasting += (worth - self._lasting) / LASTING_ROWS
+        return self._lasting
 
     def _judge(self, heard: BoolArray) -> float:
         normal = self._normal

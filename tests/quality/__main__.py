@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("--only", choices=sorted(CORPORA))
     parser.add_argument("--skab-threshold", type=float, default=0.36, help="a row alarms from this score on")
     parser.add_argument(
-        "--batadal-threshold", type=float, default=0.3, help="an hour alarms from this score on"
+        "--batadal-threshold", type=float, default=0.15, help="an hour alarms from this score on"
     )
     args = parser.parse_args()
     for name, judge in CORPORA.items():
