@@ -61,7 +61,8 @@ async def _serve(
     )
     desk.load()
     caller = _caller(settings, desk)
-    server = _Server(_configuration(settings, desk), address(settings), ready)
+    receivers = None if caller is None else caller.receivers
+    server = _Server(_configuration(settings, desk, receivers), address(settings), ready)
     loop = asyncio.get_running_loop()
     failures: list[CasebookFailed] = []
 
@@ -159,13 +160,14 @@ class _Server(uvicorn.Server):
             self._ready(self._url)
 
 
-def _configuration(settings: CentreSettings, desk: Desk) -> uvicorn.Config:
+def _configuration(settings: CentreSettings, desk: Desk, receivers: Receivers | None) -> uvicorn.Config:
     listen = settings.listen
     app = application(
         desk,
         {gateway.id: gateway.secret.reveal() for gateway in settings.gateway},
         secure=listen.certificate is not None,
         timezone=settings.cases.timezone,
+        receivers=receivers,
     )
     return uvicorn.Config(
         app,

@@ -26,6 +26,10 @@ class Words:
         pair = self._tables[table].get(key)
         return key if pair is None else pair[self._column].format(**details)
 
+    def table(self, name: str) -> Mapping[str, tuple[str, str]]:
+        """A whole table: [Chinese, English] by key."""
+        return self._tables[name]
+
     def title(self, medium: str, kind: str, said: str, said_zh: str) -> str:
         """What an event is called: as its gateway says, else as our own grades file does."""
         grading = read_grades().of(medium, kind)
