@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterator
 import uvicorn
 
 from alerts.centre.calling.caller import Caller
+from alerts.centre.calling.partners import Partners
 from alerts.centre.calling.receivers import Receivers
+from alerts.centre.calling.reports import Reports
 from alerts.centre.casebook import Casebook, CasebookFailed, append
 from alerts.centre.clocks import Clocks
 from alerts.centre.desk import Desk
+from alerts.centre.linkage import Linkage
 from alerts.centre.passing import append_and_pass_on, deliveries, prune
 from alerts.centre.people.directory import Directory, create
 from alerts.centre.web import application
@@ -63,6 +66,8 @@ async def _serve(
     caller = _caller(settings, desk)
     receivers = None if caller is None else caller.receivers
     server = _Server(_configuration(settings, desk, receivers), address(settings), ready)
+    if caller is not None:
+        server.config.app = _linkage(settings, caller).around(server.config.app)
     loop = asyncio.get_running_loop()
     failures: list[CasebookFailed] = []
 
@@ -116,6 +121,14 @@ def _caller(settings: CentreSettings, desk: Desk) -> Caller | None:
     caller = Caller(desk, receivers, routing, tells=bool(settings.notifier))
     caller.load()
     return caller
+
+
+def _linkage(settings: CentreSettings, caller: Caller) -> Linkage:
+    """The ways in for people's reports and for partners; a partner's secret is that of its notifier."""
+    reports = Reports(caller.desk, caller.attending, caller.routing)
+    partners = [entry.build() for entry in settings.notifier if entry.kind == "partner"]
+    known = {partner.organisation: partner.secret.reveal() for partner in partners}
+    return Linkage(caller, reports, Partners(caller.desk, reports, known))
 
 
 def _clocks(cases: Cases) -> Clocks:

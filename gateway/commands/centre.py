@@ -19,6 +19,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("settings", type=Path, help="centre.toml")
     parser.add_argument("--add-user", metavar="NAME", help="add somebody who may log in, and end")
     parser.add_argument("--add-token", metavar="NAME", help="print a new API token of an account, and end")
+    parser.add_argument(
+        "--area", metavar="CODE", help="keep the account to an organisation: it sees the people of no other"
+    )
     parser.add_argument("--role", help="staff or administrator, with --add-user (default: staff)")
 
 
@@ -27,9 +30,15 @@ def run(args: argparse.Namespace) -> int:
 
     if args.role and not args.add_user:
         raise SettingsError("--role goes with --add-user NAME")
+    if args.area and not args.add_user:
+        raise SettingsError("--area goes with --add-user NAME")
     settings = read_centre(args.settings)
     if args.add_user:
         _add_user(settings.store.path, args.add_user, args.role or "staff")
+        if args.area:
+            from alerts.centre.people.areas import set_area
+
+            set_area(settings.store.path, args.add_user, args.area)
         return 0
 
     if args.add_token:

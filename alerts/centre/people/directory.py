@@ -179,6 +179,7 @@ class Directory:
     """Questions to the file, through one read-only connection that belongs to the thread that made it."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30, isolation_level=None
         )
