@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from alerts.alert import rfc3339
+from alerts.alert import rfc3339, short_hash
 from alerts.notifiers.base import Home, Notifier
 from alerts.outbox import Letter, Outbox, Store
 from alerts.standby import LOOK_AHEAD, Standby
@@ -19,7 +19,7 @@ LONGEST_WAIT_S = 300.0
 LONGEST_WISH_S = 3600.0  # a receiver's Retry-After is believed up to here
 URGENT_WAIT_S = 5.0  # a new P1 is tried although the receiver is away, at most so often
 HANGS_S = 60.0  # a receiver that says nothing for so long is said to be in trouble
-CALLED = "city.linkage.node.called.v1"
+CALLED = "city.linkage.case.called.v1"
 LOOK_S = 5.0  # between looks when nobody wakes us
 
 
@@ -161,16 +161,16 @@ class Delivery:
         now = rfc3339(self._clock())
         return {
             "specversion": "1.0",
-            "id": f"called-{self.name}-{event['id']}",
+            "id": f"called-{short_hash(self.name, event['id'])}",
             "source": event["source"],
             "type": CALLED,
             "time": now,
             "datacontenttype": "application/json",
             "data": {
+                "actor": self.name,
                 "incident": data.get("incident", ""),
                 "alert_id": data.get("alert_id", ""),
                 "change": event["id"],
-                "by": self.name,
                 "called": list(self._notifier.called()),
                 "at": now,
             },

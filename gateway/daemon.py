@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from alerts.notifiers.base import Notifier
     from gateway.health import Health
     from gateway.housekeeping import Housekeeping
+    from gateway.proof import Proof
     from gateway.subscription import Subscription
     from gateway.watch import Watch
     from ingest.courier import Carrier
@@ -63,6 +64,7 @@ class Gateway:
         limits = Limits(int(site.backlog_s * SECOND_NS), site.backlog_bytes)
         self.storage = Storage(site.data, self.files.channels, self.clock, limits)
         self.vitals = Vitals()
+        self.proof: Proof | None = None  # where there is a centre to give a receipt
         self.systemd = Systemd()
         self.storage.while_waiting = lambda: self.systemd.say("WATCHDOG=1")  # a full disk is no hang
         self.watch: Watch | None = None  # until its memories are loaded
@@ -83,6 +85,10 @@ class Gateway:
             from gateway.watch import keep_watch, with_deadlines  # now: it takes longer than a first poll
 
             watch = self.watch = self._watch_as_it_was(recovery)
+            if self.settings.centre is not None:
+                from gateway.proof import Proof
+
+                self.proof = Proof(self.settings.site.id)
             self.vitals.hold(alarm.grade for alarm in watch.lifecycle.open_alarms())
             self._start_carriers(watch)
             housekeeping.start()
@@ -181,6 +187,7 @@ class Gateway:
             lambda: self.status(watch),
             self.storage.command,
             lambda: watch.lifecycle.duties,
+            self._receipt,
         )
         standbys = {entry.label: standby_of(entry) for entry in self.settings.notifier}
         couriers = [Courier(self.storage, store) for store in self._far_stores()]
@@ -195,6 +202,10 @@ class Gateway:
         self._carriers = [*couriers, *senders]
         for carrier in self._carriers:
             carrier.start()
+
+    def _receipt(self, event_id: str) -> None:
+        if self.proof is not None:
+            self.proof.receipt(event_id)
 
     def _stop_carriers(self) -> None:
         """All at once: a receiver that does not answer holds up itself alone."""
@@ -216,8 +227,11 @@ class Gateway:
     def _housekeeping(self) -> "Housekeeping":
         from gateway.housekeeping import Daily, Housekeeping
 
+        from gateway.weekly import Weekly
+
         daily = Daily(self.storage, self.clock, self.settings.site.id, self.files.hash)
-        return Housekeeping(self.settings.site.timezone, daily.jobs(), at_once=daily.catch_up)
+        jobs = {**daily.jobs(), "report": Weekly(self.files, self.clock.now_ns).write}
+        return Housekeeping(self.settings.site.timezone, jobs, at_once=daily.catch_up)
 
     def _far_stores(self) -> list["Carrier"]:
         stores: list[Carrier] = []
@@ -283,6 +297,7 @@ class Record:
     """
 
     def __init__(self, gateway: Gateway, watch: "Watch") -> None:
+        self._gateway = gateway
         self._storage = gateway.storage
         self._vitals = gateway.vitals
         self._source = gateway.source
@@ -295,6 +310,8 @@ class Record:
         results = self._watch.lifecycle.command_results()
         self._events += [change.cloud_event(self._source) for change in changes]
         self._events += [result.cloud_event(self._source, tick.now_ns) for result in results]
+        if self._gateway.proof is not None and tick.now_ns == self._storage.closing_ns:
+            self._events += self._gateway.proof.due(tick.now_ns)
         for change in changes:
             if change.notify:
                 log.warning("%s %s at %s: %s", change.grade, change.kind, change.place, change.because)

@@ -41,6 +41,9 @@ def _ledger(ledger: Mapping[str, Any]) -> Iterator[Family]:
     yield Family("courier_dead_lettered_total", "Readings that the far store refused for good.", dead)
     withheld = _reasons("courier", couriers, "withheld")
     yield Family("courier_withheld_total", "Readings held back on purpose.", withheld)
+    noted = _by("what", {what: n for what, n in ledger["journal"].items() if what not in ("kept", "removed")})
+    words = "Readings of conflicting values, without a time of their own, thinned or lost; files put aside."
+    yield Family("journal_noted_total", words, noted)
     balanced = _one(ledger["balanced"])
     yield Family("ledger_balanced", "1 while every reading is accounted for.", balanced)
 
@@ -76,6 +79,8 @@ def _live(live: Mapping[str, Any]) -> Iterator[Family]:
     yield Family("peak_memory_bytes", "The most resident memory so far.", _one(live["peak_memory_bytes"]))
     yield Family("alarms", "Open alarms.", _by("grade", live["alarms"]))
     yield Family("learning", "1 while most channels are still new.", _one(live["learning"]))
+    proof = _one(live["proof_of_life_age_s"])
+    yield Family("proof_of_life_age_seconds", "Since the last sample that the centre confirmed.", proof)
     failed = _one(live["storage_failure"] != "")
     yield Family("storage_failed", "1 when the journal cannot be written any more.", failed)
     yield Family("source_up", "1 while a source answers.", _by("source", live["sources"]))

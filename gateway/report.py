@@ -105,6 +105,7 @@ def _live(gateway: "Gateway") -> dict[str, Any]:
         "alarms": {grade: vitals.alarms[grade] for grade in ("P1", "P2", "P3", "P4")},
         "learning": watch is None or watch.surroundings.learning(),
         "storage_failure": str(gateway.storage.failure or ""),
+        "proof_of_life_age_s": gateway.proof.age_s(gateway.clock.now_ns()) if gateway.proof else None,
         "sources": gateway.sources_up(),
         "waiting_for": gateway.troubles(),
         "clock": {

@@ -17,6 +17,7 @@ from alerts.centre.desk import Desk, by_urgency
 from alerts.centre.gate import FORM_MOST
 from alerts.centre.intake import JSON, RETRY_S, TooLarge, read_body
 from alerts.centre.words import Words
+from alerts.roster import duties_of
 
 BEARER = "bearer "
 LIST_MOST = 1_000
@@ -28,9 +29,8 @@ Handler = Callable[[Request, Account], Awaitable[Response]]
 class Api:
     """`/api/v1/incidents`: the list, one incident, and acts; refusals say why, and change nothing."""
 
-    def __init__(self, desk: Desk, packet: Callable[[Incident], dict[str, Any]]) -> None:
+    def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self._packet = packet
 
     def token_only(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """Who has no good token learns nothing."""
@@ -60,13 +60,6 @@ class Api:
         if incident is None:
             return _answer({"error": "not_found", "text": "there is no such incident"}, 404)
         return _answer(self._whole(incident))
-
-    async def evidence(self, request: Request, account: Account) -> Response:
-        """What whoever is sent out needs: what, where, since when, how sure, why, and what to do."""
-        incident = self._incident(request)
-        if incident is None:
-            return _answer({"error": "not_found", "text": "there is no such incident"}, 404)
-        return _answer(self._packet(incident))
 
     async def act(self, request: Request, account: Account) -> Response:
         """One act; `idempotency-key` makes a repeat of the same request safe."""
@@ -101,6 +94,25 @@ class Api:
         except CasebookFailed:
             return Response(status_code=503, headers={"retry-after": str(RETRY_S)})
         return _answer(self._whole(incident))
+
+    async def roster(self, request: Request, account: Account) -> Response:
+        """Who is called by a gateway while it cannot reach the centre: ids and times, no addresses."""
+        gateway = request.path_params["gateway"]
+        if gateway not in self.desk.gateways:
+            return _answer({"error": "not_found", "text": "there is no such gateway"}, 404)
+        if not account.is_administrator:
+            return _answer({"error": "forbidden", "text": "an administrator's token is needed"}, 403)
+        try:
+            body = msgspec.json.decode(await read_body(request, FORM_MOST), type=dict[str, Any])
+            duties_of(body.get("duties"))
+            command = await self.desk.order(gateway, "roster", {"duties": body["duties"]}, actor=account.name)
+        except TooLarge:
+            return _answer({"error": "too_large", "text": f"at most {FORM_MOST} bytes"}, 413)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+            return _answer({"error": "bad_content", "text": str(error)}, 400)
+        except CasebookFailed:
+            return Response(status_code=503, headers={"retry-after": str(RETRY_S)})
+        return _answer({"command": command})
 
     def _incident(self, request: Request) -> Incident | None:
         found = self.desk.board.incidents.get("{gateway}/{incident}".format(**request.path_params))

@@ -22,9 +22,13 @@ from alerts.centre.cases import Alarm, Incident
 from alerts.centre.clocks import Clocks
 from alerts.centre.events import (
     ALERT,
+    CALLED,
+    CASE,
     CENTRE_SOURCE,
     HEARTBEAT,
+    PROOF,
     STAFF_SOURCE,
+    Call,
     Change,
     Event,
     Fact,
@@ -37,6 +41,7 @@ from config.workdays import work_calendar
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
+PASSING = (HEARTBEAT, PROOF)  # confirmed, and not kept as facts
 SECOND_NS = 1_000_000_000
 MISSED_HEARTBEATS = 3  # architecture, "Who owns what"; domain facts §13: 60 s each, silent after 180 s
 TRIES = 20  # how often a decision is made again when something newer came in between
@@ -134,7 +139,7 @@ class Desk:
         `fresh` is False for a POST seen before to the byte: it does not prove that the gateway lives.
         """
         now_ns = self.clock()
-        facts = [_fact(event, gateway, now_ns) for event in events if event.type != HEARTBEAT]
+        facts = [_fact(event, gateway, now_ns) for event in events if event.type not in PASSING]
         heartbeat = next((bytes(e.data) for e in reversed(events) if e.type == HEARTBEAT), None)
 
         def work(connection: sqlite3.Connection) -> list[Fact]:
@@ -172,6 +177,16 @@ class Desk:
             except book.Overtaken:
                 await asyncio.sleep(0.01)  # its fold is on its way to this loop
         raise ActRefused("grew_worse")
+
+    async def order(self, gateway: str, kind: str, body: Mapping[str, Any], *, actor: str) -> str:
+        """A command about no incident, such as a roster; its id. Repeated to the gateway until confirmed."""
+        now_ns = self.clock()
+        id = short_hash(gateway, kind, now_ns, repr(sorted(body.items())))
+        command = {"id": id, "kind": kind, "body": body}
+        data = msgspec.json.encode({"actor": actor, "commands": [command]})
+        fact = Fact(0, now_ns, STAFF_SOURCE, id, f"{CASE}ordered.v1", f"{gateway}/{kind}", data)
+        await self._store(lambda connection: book.append(connection, [fact]))
+        return id
 
     async def note(self, type: str, **data: Any) -> None:
         """A line of the audit log: a login, a refusal, an account changed."""
@@ -344,6 +359,8 @@ def _fact(event: Event, gateway: str, now_ns: int) -> Fact:
     if event.type.startswith(ALERT):
         incident = f"{gateway}/{msgspec.json.decode(data, type=Change).incident}"
         data = without_vitals(data)
+    if event.type == CALLED:
+        incident = f"{gateway}/{msgspec.json.decode(data, type=Call).incident}"
     return Fact(0, now_ns, event.source, event.id, event.type, incident, data)
 
 

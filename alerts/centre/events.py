@@ -16,6 +16,9 @@ SESSION = "city.linkage.session."
 ACCOUNT = "city.linkage.account."
 HEARTBEAT = "city.linkage.node.heartbeat.v1"
 CONFIRMED = "city.linkage.command.confirmed.v1"
+PROOF = "city.linkage.node.proof.v1"  # a gateway's proof of life: confirmed, and not kept
+CALLED = "city.linkage.case.called.v1"  # a gateway called people by itself; the one act that is a gateway's
+STAFFS = (CASE, SESSION, ACCOUNT)
 
 Grade = Literal["P1", "P2", "P3", "P4"]
 Id = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9._:@-]+$")]
@@ -23,7 +26,6 @@ Word = Annotated[str, Meta(max_length=200)]
 Text = Annotated[str, Meta(max_length=4000)]
 Moment = Annotated[datetime, Meta(tz=True)]
 
-VITAL = frozenset({"observed", "numbers", "plot", "why", "upstream", "location"})  # of a wearer never stored
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -51,7 +53,6 @@ class Change(Struct, frozen=True):
     place: Word
     because: Text
     t: Times
-    because_zh: Text = ""
     notify: bool = False
     warmup: bool = False
     occurrence: int = 1
@@ -69,9 +70,6 @@ class Change(Struct, frozen=True):
     numbers: dict[str, float] = {}
     observed: dict[str, Any] | None = None
     plot: Any = None
-    why: Any = None
-    upstream: Any = None
-    location: Any = None
     shelved_until: Moment | None = None
     supersedes: list[Id] = []  # incidents that turned out to be part of this one
 
@@ -82,6 +80,16 @@ class Confirmation(Struct, frozen=True):
     command: Id
     result: Literal["applied", "refused"]
     reason: Text = ""
+
+
+class Call(Struct, frozen=True):
+    """The `data` of a call that a gateway made in place of the centre."""
+
+    actor: Word  # the notifier
+    incident: Id
+    alert_id: Id
+    change: Id
+    called: list[Word] = []  # ids of its roster
 
 
 class Event(Struct, frozen=True):
@@ -117,6 +125,10 @@ def read_batch(body: bytes, source: str) -> list[Event]:
             _decode(bytes(event.data), Change, f"[{index}].data")
         elif event.type == HEARTBEAT:
             _decode(bytes(event.data), dict[str, Any], f"[{index}].data")
+        elif event.type == CALLED:
+            _decode(bytes(event.data), Call, f"[{index}].data")
+        elif event.type.startswith(STAFFS):
+            raise BadBatch(f"[{index}].type: {event.type[:80]} is for staff to say, not for a gateway")
         elif event.type == CONFIRMED:
             _decode(bytes(event.data), Confirmation, f"[{index}].data")
     return events
@@ -132,7 +144,7 @@ def without_vitals(data: bytes) -> bytes:
     members = msgspec.json.decode(data)
     if members.get("medium") != "wristband":
         return data
-    kept = {name: value for name, value in members.items() if name not in VITAL}
+    kept = {name: value for name, value in members.items() if name not in ("observed", "numbers", "plot")}
     return msgspec.json.encode(kept)
 
 

@@ -20,6 +20,7 @@ class Home:
     status: Callable[[], Mapping[str, Any]]  # for heartbeats; asked from the notifier's thread
     command: Callable[[Command], Any]  # a verified command; repeats are the gateway's to tell apart
     roster: Callable[[], Sequence[Duty]] = tuple  # who is on duty when, as the centre said last
+    receipt: Callable[[str], None] = lambda event_id: None  # what the centre has confirmed, by id
 
 
 class Notifier(ABC):

@@ -91,6 +91,8 @@ class Centre(Notifier):
         reply = self._believed(secret, message_id, answer)
         if beats:
             self._beaten_s = time.monotonic()
+        for event_id in reply.stored:
+            home.receipt(event_id)
         for order in reply.commands:
             self._hand_over(home, order)
         return set(reply.stored)

@@ -106,7 +106,7 @@ def test_what_the_first_has_not_confirmed_in_time_is_told_by_the_second_graver_o
         first.failing = ""  # the centre is back, hears everything once, and what was done without it
         until(lambda: len(first.heard) == 6)
         calls = [change for change in first.heard if change["type"].endswith("called.v1")]
-        assert [(c["data"]["change"], c["data"]["by"], c["data"]["called"]) for c in calls] == [
+        assert [(c["data"]["change"], c["data"]["actor"], c["data"]["called"]) for c in calls] == [
             ("a0-1", "sms", ["wang"]),
             ("a1-1", "sms", ["wang"]),
         ]

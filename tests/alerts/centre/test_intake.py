@@ -150,6 +150,20 @@ def test_a_wrong_field_is_named_with_the_number_of_its_event(city: Centre, field
     assert answer.json["error"].startswith(f"[1].data.{field}: ")
 
 
+@pytest.mark.parametrize("act", ["case.closed", "case.confirmed", "session.opened", "account.enabled"])
+def test_a_gateway_cannot_say_what_only_staff_can(city: Centre, act: str) -> None:
+    gateway = city.gateway()
+    story = gateway.alarm(f"water.forged.{act}")
+    gateway.tell(story.raised())
+    forged = {**gateway.heartbeat(actor="wang", incident=story.incident), "type": f"city.linkage.{act}.v1"}
+
+    answer = gateway.post([forged])
+
+    assert answer.status == 400
+    assert "for staff to say" in answer.text
+    assert "chip stage received" in city.person("wang").see(f"/incidents/{story.key}")
+
+
 def test_a_huge_body_is_refused_before_it_is_read(city: Centre) -> None:
     answer = city.gateway().post(b"[" + b" " * (5 * 2**20) + b"]")
 
