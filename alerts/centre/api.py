@@ -29,8 +29,9 @@ Handler = Callable[[Request, Account], Awaitable[Response]]
 class Api:
     """`/api/v1/incidents`: the list, one incident, and acts; refusals say why, and change nothing."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, packet: Callable[[Incident], dict[str, Any]]) -> None:
         self.desk = desk
+        self._packet = packet
 
     def token_only(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """Who has no good token learns nothing."""
@@ -60,6 +61,13 @@ class Api:
         if incident is None:
             return _answer({"error": "not_found", "text": "there is no such incident"}, 404)
         return _answer(self._whole(incident))
+
+    async def evidence(self, request: Request, account: Account) -> Response:
+        """What whoever is sent out needs: what, where, since when, how sure, why, and what to do."""
+        incident = self._incident(request)
+        if incident is None:
+            return _answer({"error": "not_found", "text": "there is no such incident"}, 404)
+        return _answer(self._packet(incident))
 
     async def act(self, request: Request, account: Account) -> Response:
         """One act; `idempotency-key` makes a repeat of the same request safe."""

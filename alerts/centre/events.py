@@ -26,6 +26,7 @@ Word = Annotated[str, Meta(max_length=200)]
 Text = Annotated[str, Meta(max_length=4000)]
 Moment = Annotated[datetime, Meta(tz=True)]
 
+VITAL = frozenset({"observed", "numbers", "plot", "why", "upstream", "location"})  # of a wearer never stored
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -53,6 +54,7 @@ class Change(Struct, frozen=True):
     place: Word
     because: Text
     t: Times
+    because_zh: Text = ""
     notify: bool = False
     warmup: bool = False
     occurrence: int = 1
@@ -70,6 +72,9 @@ class Change(Struct, frozen=True):
     numbers: dict[str, float] = {}
     observed: dict[str, Any] | None = None
     plot: Any = None
+    why: Any = None
+    upstream: Any = None
+    location: Any = None
     shelved_until: Moment | None = None
     supersedes: list[Id] = []  # incidents that turned out to be part of this one
 
@@ -144,7 +149,7 @@ def without_vitals(data: bytes) -> bytes:
     members = msgspec.json.decode(data)
     if members.get("medium") != "wristband":
         return data
-    kept = {name: value for name, value in members.items() if name not in ("observed", "numbers", "plot")}
+    kept = {name: value for name, value in members.items() if name not in VITAL}
     return msgspec.json.encode(kept)
 
 

@@ -1,5 +1,6 @@
 """Sight: incidents turned into what a page shows, in one language and time zone; no request and no HTML."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,18 +8,20 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from alerts.centre.acts import FIELDS, SHELF_CAP_S, allowed
+from alerts.centre.calling.receivers import Receivers
 from alerts.centre.cases import ARMING, Act, Alarm, Incident, Told, Waiting, timeline, waiting_for
 from alerts.centre.desk import Desk, Gateway
 from alerts.centre.events import Change, nanoseconds
+from alerts.centre.evidence import CERTAINTY, packet, score_of
 from alerts.centre.stages import FILED, OVER, STEPS, Stage
 from alerts.centre.words import Words
 from alerts.plots import draw, plain_unit, series_of
 
 SECOND_NS = 1_000_000_000
 LATE_S = 60  # received this much later than noticed: said so
-CERTAINTY = {"P1": "Observed", "P2": "Likely", "P3": "Likely", "P4": "Possible"}  # domain facts §11
 SHELVES_S = (900, 3600, 4 * 3600, 8 * 3600)
 TIMELINE_MOST = 200
+FIGURES = frozenset({"expected", "spread", "unchanged_s", "age_s"})  # the rest stands in the sentence why
 LOOP = ("accepted", "registered", "dispatched", "handling", "feedback", "verifying", "closed")
 LOOP_AT = {  # the step of the loop that a stage is in
     Stage.RECEIVED: 0,
@@ -76,7 +79,7 @@ def card(incident: Incident, desk: Desk, eye: Eye) -> dict[str, Any]:
         "medium": words.of("medium", lead.medium),
         "place": lead.place,
         "places": len({alarm.now.place for alarm in incident.alarms.values()}),
-        "because": lead.because,
+        "because": because(lead, words),
         "since": eye.clock(incident.since_ns),
         "since_iso": eye.iso(incident.since_ns),
         "ago": eye.ago(incident.since_ns),
@@ -97,8 +100,8 @@ def card(incident: Incident, desk: Desk, eye: Eye) -> dict[str, Any]:
     }
 
 
-def whole(incident: Incident, desk: Desk, eye: Eye) -> dict[str, Any]:
-    """What the page of one incident shows."""
+def whole(incident: Incident, desk: Desk, eye: Eye, receivers: Receivers | None = None) -> dict[str, Any]:
+    """What the page of one incident shows; `receivers` know who and what is near."""
     lead, words = incident.lead.said, eye.words
     waiting = waiting_for(incident, eye.now_ns, desk.verify_ns, desk.silent(incident.gateway))
     cap_s = (
@@ -111,13 +114,14 @@ def whole(incident: Incident, desk: Desk, eye: Eye) -> dict[str, Any]:
         "gateway": incident.gateway,
         "first_seen": eye.clock(min(alarm.first.detected_ns for alarm in incident.alarms.values())),
         "sure": words.of("sure", CERTAINTY[incident.grade]),
-        "score": _score(lead.medium, lead.numbers),
-        "figures": _figures(lead.medium, lead.observed, lead.numbers, words),
+        "score": "" if (score := score_of(lead)) is None else f"{score:.2f}",
+        "figures": _figures(lead, words),
         "tier": words.of("tier", lead.tier),
         "owner": words.of("owner", lead.owner) if lead.owner else "",
         "first": words.of("first", incident.grade),
         "advice": words.advice(lead.medium, lead.kind, lead.advice, lead.advice_zh),
         "plots": _plots(incident, eye),
+        "evidence": _evidence(packet(incident, eye.timezone, eye.now_ns, receivers), eye),
         "wristband": lead.medium == "wristband",
         "alarms": [_alarm(alarm, eye) for alarm in _by_gravity(incident)],
         "timeline": [_line(line, incident, desk, eye) for line in timeline(incident)[:TIMELINE_MOST]],
@@ -202,16 +206,41 @@ def _shelved(incident: Incident, eye: Eye) -> str:
     return eye.words("shelved_until", time=eye.clock(until_ns)) if until_ns else eye.words("shelved")
 
 
-def _score(medium: str, numbers: Mapping[str, float]) -> str:
-    score = numbers.get("score")
-    return "" if medium == "wristband" or score is None else f"{score:.2f}"
+def because(change: Change, words: Words) -> str:
+    """Its sentence in the language of the page, where it was told in it."""
+    return change.because_zh or change.because if words.language == "zh" else change.because
 
 
-def _figures(
-    medium: str, observed: Mapping[str, Any] | None, numbers: Mapping[str, float], words: Words
-) -> list[tuple[str, str]]:
+def reason(text: str, words: Words) -> str:
+    """Why a change came, in the language of the page; what has no words in it as it came."""
+    for pattern, (chinese, _) in words.table("said").items():
+        found = re.fullmatch(pattern, text)
+        if found is not None and words.language == "zh":
+            return str(chinese).format(*found.groups())
+    return text
+
+
+def _evidence(found: Mapping[str, Any], eye: Eye) -> dict[str, Any]:
+    """The packet in one language; the picture is drawn by the page itself."""
+    language, action, where = eye.words.language, found["action"], found["where"]
+    record = action["purpose"] is not None
+    return {
+        "why": found["why"]["text"][language],
+        "purpose": action["purpose"][language] if record else "",
+        "consequence": action["consequence"][language] if record else "",
+        "respond": eye.words.span(action["respond_s"]) if record else "",
+        "map": where.get("map", ""),
+        "cameras": where["cameras"],
+        "upstream": where["upstream"],
+        "responders": where["responders"],
+        "sms": found["sms"][language],
+    }
+
+
+def _figures(lead: Change, words: Words) -> list[tuple[str, str]]:
     """Name and value of what stands behind a judgement; of a wristband nothing."""
-    if medium == "wristband":
+    observed, numbers = lead.observed, lead.numbers
+    if lead.medium == "wristband":
         return []
     figures = []
     if observed and isinstance(observed.get("value"), int | float):
@@ -220,7 +249,7 @@ def _figures(
         if isinstance(observed.get("limit"), int | float):
             sign = {">=": "≥", "<=": "≤"}.get(str(observed.get("op", "")), "")
             figures.append(("limit", f"{sign} {observed['limit']:.6g} {unit}".strip()))
-    figures += [(name, f"{value:.5g}") for name, value in sorted(numbers.items()) if name != "score"]
+    figures += [(name, f"{value:.5g}") for name, value in sorted(numbers.items()) if name in FIGURES]
     return [(words.of("figure", name), value) for name, value in figures]
 
 
@@ -245,7 +274,7 @@ def _alarm(alarm: Alarm, eye: Eye) -> dict[str, Any]:
         "place": change.channel or change.place,
         "state_word": eye.words.of("state", change.state),
         "in_band": alarm.in_band,
-        "because": change.because,
+        "because": because(change, eye.words),
     }
 
 
@@ -264,7 +293,8 @@ def _told_line(told: Told, eye: Eye) -> dict[str, Any]:
         "who": actor,
         "what": eye.words.of("change", told.type),
         "grade": change.grade,
-        "text": change.reason or (change.because if told.type in TELLS else ""),
+        "text": reason(change.reason, eye.words)
+        or (because(change, eye.words) if told.type in TELLS else ""),
         "place": change.channel or change.place,
         "late": eye.words("received_late", time=eye.clock(told.received_ns)) if late else "",
     }

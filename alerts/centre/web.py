@@ -22,9 +22,11 @@ from starlette.types import ASGIApp
 from alerts.centre import accounts, casebook, sight
 from alerts.centre.acts import OUTCOMES, ActRefused
 from alerts.centre.api import Api
+from alerts.centre.calling.receivers import Receivers
 from alerts.centre.cases import GRADES, Incident
 from alerts.centre.desk import Desk, by_urgency
 from alerts.centre.events import ACCOUNT
+from alerts.centre.evidence import packet
 from alerts.centre.gate import FormRefused, Gate, Guarded, LoginRefused, own_path
 from alerts.centre.intake import Intake, TooLarge
 from alerts.centre.words import LANGUAGES, Words
@@ -42,10 +44,18 @@ LANGUAGE_COOKIE = "watchline-language"
 Handler = Callable[[Request, accounts.Session], Awaitable[Response]]
 
 
-def application(desk: Desk, gateways: Mapping[str, str], *, secure: bool, timezone: str) -> ASGIApp:
-    """The whole site. `gateways` are the signing secrets by site id."""
-    pages = Pages(desk, Gate(desk, secure=secure), ZoneInfo(timezone))
-    api = Api(desk)
+def application(
+    desk: Desk,
+    gateways: Mapping[str, str],
+    *,
+    secure: bool,
+    timezone: str,
+    receivers: Receivers | None = None,
+) -> ASGIApp:
+    """The whole site. `gateways` are signing secrets by site id; `receivers` know who and what is near."""
+    zone = ZoneInfo(timezone)
+    pages = Pages(desk, Gate(desk, secure=secure), zone, receivers)
+    api = Api(desk, lambda incident: packet(incident, zone, desk.clock(), receivers))
     incident = "/incidents/{gateway}/{incident}"
     routes = [
         Route("/healthz", pages.health),
@@ -53,9 +63,11 @@ def application(desk: Desk, gateways: Mapping[str, str], *, secure: bool, timezo
         Route("/api/v1/incidents", api.token_only(api.incidents)),
         Route("/api/v1/gateways/{gateway}/roster", api.token_only(api.roster), methods=["POST"]),
         Route("/api/v1" + incident, api.token_only(api.incident)),
+        Route("/api/v1" + incident + "/evidence", api.token_only(api.evidence)),
         Route("/api/v1" + incident + "/{act}", api.token_only(api.act), methods=["POST"]),
         Route("/", pages.staff_only(pages.board)),
         Route(incident, pages.staff_only(pages.incident)),
+        Route(incident + "/evidence", pages.staff_only(pages.evidence)),
         Route(incident + "/{act}", pages.staff_only(pages.act), methods=["POST"]),
         Route("/events", pages.events),
         Route("/login", pages.show_login),
@@ -81,8 +93,9 @@ def application(desk: Desk, gateways: Mapping[str, str], *, secure: bool, timezo
 class Pages:
     """Every page and form."""
 
-    def __init__(self, desk: Desk, gate: Gate, timezone: ZoneInfo) -> None:
+    def __init__(self, desk: Desk, gate: Gate, timezone: ZoneInfo, receivers: Receivers | None) -> None:
         self.desk = desk
+        self.receivers = receivers
         self.gate = gate
         self.timezone = timezone
         self.templates = jinja2.Environment(
@@ -132,6 +145,13 @@ class Pages:
 
     async def incident(self, request: Request, session: accounts.Session) -> Response:
         return self._incident_page(request, session)
+
+    async def evidence(self, request: Request, session: accounts.Session) -> Response:
+        """The packet of an incident as JSON, in both languages."""
+        incident = self.desk.board.incidents.get("{gateway}/{incident}".format(**request.path_params))
+        if incident is None or not incident.alarms:
+            raise HTTPException(404)
+        return JSONResponse(packet(incident, self.timezone, self.desk.clock(), self.receivers))
 
     async def act(self, request: Request, session: accounts.Session) -> Response:
         """One thing done about an incident; refused, the page comes back and says why."""
@@ -287,7 +307,7 @@ class Pages:
             "incident.html",
             session,
             status=status,
-            one={**sight.whole(incident, self.desk, eye), "path": _path(incident.key)},
+            one={**sight.whole(incident, self.desk, eye, self.receivers), "path": _path(incident.key)},
             refusal=refusal,
             outcomes=[(name, eye.words.of("outcome", name)) for name in OUTCOMES],
         )
