@@ -50,6 +50,8 @@ QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
             ("ph", "[pH]", ("water",), "acidity"),
             ("conductivity", "uS/cm", ("water",), "electrical conductivity"),
             ("leak_noise", "dB", _PIPES, "noise level of a leak logger"),
+            ("spectral_kurtosis", "1", _FIXED, "how far sounds are from steady noise: 0 hiss, large: knocks"),
+            ("pressure_swing", "kPa", _PIPES, "largest minus smallest pressure of a recording"),
             ("pump_state", "1", ("water", "power"), "0 stopped, 1 running"),
             ("voltage", "V", ("power",), "mean voltage of the interval"),
             (

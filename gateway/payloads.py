@@ -17,6 +17,7 @@ from config.channels import ChannelTable
 from config.errors import SettingsError
 from config.profiles import Profile
 from config.quantities import conversion
+from gateway.waveforms import Waveform, features, heard
 from ingest.readings import BAD, GOOD, STAMPED, ReadingBatch
 
 MOST_BYTES = 256 * 1024  # of a payload that is looked at
@@ -31,10 +32,11 @@ Time = Annotated[datetime, msgspec.Meta(tz=True)] | int | float | None
 
 
 class Entry(msgspec.Struct, gc=False):
-    """One object of the built-in mapping: values by point, and when they were measured."""
+    """One object of the built-in mapping: values by point, recordings, and when they were measured."""
 
-    v: dict[str, float | bool]
+    v: dict[str, float | bool] | None = None
     t: Time = None
+    w: dict[str, Waveform] | None = None
 
 
 _decode = msgspec.json.Decoder(Entry | list[Entry]).decode
@@ -84,6 +86,8 @@ class Decoder:
     Values are in the channel's unit unless `profile` has the point, which then says unit, scale, offset and
     sentinels. Channels of wristbands that `profile` does not have are read as `band` says (0 or 255: not
     worn). A sentinel is a bad reading without value. Without `t`, or with null, the arrival is the time.
+    Recordings in `"w": {name: {"hz": …, "x": [samples]}}` fill the channels whose names ask for them
+    (gateway/waveforms.py).
     """
 
     def __init__(
@@ -111,6 +115,7 @@ class Decoder:
                 mistakes += [f"channel {id}: {mistake}" for mistake in error.mistakes]
         if mistakes:
             raise SettingsError(mistakes)
+        self._waves = {topic: made for topic, of in self._points.items() if (made := features(of))}
         self._plain = bool((self._scale == 1).all() and (self._offset == 0).all())
 
     def _learn(self, number: int, name: str, unit: str, *models: Profile | None) -> None:
@@ -162,11 +167,17 @@ class Decoder:
 
     def _take(self, entry: Entry, message: Message, columns: _Columns, notes: list[Left]) -> None:
         """Append one entry's readings; note what is left out."""
+        values = entry.v
+        if values is None:
+            if entry.w is None:
+                notes.append(_no_entry())
+                return
+            values = {}
         time_ns = _time_ns(entry.t)
         if time_ns is None or (time_ns == _ARRIVAL and message.retained):
-            notes.append(Left(*_time_trouble(entry.t), len(entry.v)))
+            notes.append(Left(*_time_trouble(entry.t), len(values)))
             return
-        points, values = self._points[message.topic], entry.v
+        points = self._points[message.topic]
         try:
             numbers = [points[name] for name in values]
         except KeyError:
@@ -178,6 +189,20 @@ class Decoder:
         columns.value += values.values()
         columns.time_ns.append(time_ns)
         columns.size.append(len(numbers))
+        if entry.w:
+            self._listen(entry.w, message.topic, columns, notes)
+
+    def _listen(
+        self, waves: Mapping[str, Waveform], topic: str, columns: _Columns, notes: list[Left]
+    ) -> None:
+        """What an entry's recordings come to, as readings of the same time."""
+        for channel, value in heard(waves, self._waves.get(topic, {})):
+            if isinstance(channel, str):
+                notes.append(Left("recording not usable", f'"{short(channel)}": {value}'))
+            else:
+                columns.channel.append(channel)
+                columns.value.append(float(value))
+                columns.size[-1] += 1
 
     def _batch(self, columns: _Columns, arrival_ns: int) -> ReadingBatch:
         channel = np.array(columns.channel, dtype=np.int32)
@@ -253,23 +278,33 @@ def _salvaged(payload: bytes, notes: list[Left]) -> Iterator[Entry]:
     except ValueError as error:
         raise _Unusable("not JSON", str(error)) from error
     for entry in plain if isinstance(plain, list) else [plain]:
-        if not isinstance(entry, Mapping) or not isinstance(entry.get("v"), Mapping):
-            notes.append(Left("not an entry", 'expected {"t": …, "v": {…}} or an array of those'))
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("v", entry.get("w")), Mapping):
+            notes.append(_no_entry())
             continue
         try:
             time = msgspec.convert(entry.get("t"), Time)
         except (msgspec.ValidationError, OverflowError) as error:
             wanted = "t must be RFC 3339 with Z or an offset, or milliseconds"
-            notes.append(Left("not a time", f"{wanted}: {error}", len(entry["v"])))
+            notes.append(Left("not a time", f"{wanted}: {error}", len(entry.get("v", {}))))
             continue
         values: dict[str, float | bool] = {}
-        for point, value in entry["v"].items():
+        for point, value in entry.get("v", {}).items():
             number = _number(value)
             if math.isfinite(number):
                 values[point] = number
             else:
                 notes.append(Left("not a number", f'"{short(point)}" must be a finite number or a boolean'))
-        yield Entry(values, time)
+        waves: dict[str, Waveform] = {}
+        for name, wave in entry["w"].items() if isinstance(entry.get("w"), Mapping) else ():
+            try:
+                waves[name] = msgspec.convert(wave, Waveform)
+            except msgspec.ValidationError as error:
+                notes.append(Left("recording not usable", f'"{short(name)}": {error}'))
+        yield Entry(values, time, waves)
+
+
+def _no_entry() -> Left:
+    return Left("not an entry", 'expected {"t": …, "v": {…}} or an array of those')
 
 
 def _number(value: object) -> float:
