@@ -16,6 +16,7 @@ from alerts.centre.evidence import CERTAINTY, packet, score_of
 from alerts.centre.stages import FILED, OVER, STEPS, Stage
 from alerts.centre.words import Words
 from alerts.plots import draw, plain_unit, series_of
+from config.grades import ANY, read_grades
 
 SECOND_NS = 1_000_000_000
 LATE_S = 60  # received this much later than noticed: said so
@@ -211,13 +212,22 @@ def because(change: Change, words: Words) -> str:
     return change.because_zh or change.because if words.language == "zh" else change.because
 
 
-def reason(text: str, words: Words) -> str:
+def reason(text: str, words: Words, medium: str = "") -> str:
     """Why a change came, in the language of the page; what has no words in it as it came."""
     for pattern, (chinese, _) in words.table("said").items():
         found = re.fullmatch(pattern, text)
         if found is not None and words.language == "zh":
-            return str(chinese).format(*found.groups())
+            named = [
+                words.title(medium, part, "", "") if is_kind(medium, part) else part
+                for part in found.groups()
+            ]
+            return str(chinese).format(*named)
     return text
+
+
+def is_kind(medium: str, word: str) -> bool:
+    """Whether grades.toml names such a kind."""
+    return any(word in read_grades().kind.get(table, {}) for table in (medium, ANY))
 
 
 def _evidence(found: Mapping[str, Any], eye: Eye) -> dict[str, Any]:
@@ -293,7 +303,7 @@ def _told_line(told: Told, eye: Eye) -> dict[str, Any]:
         "who": actor,
         "what": eye.words.of("change", told.type),
         "grade": change.grade,
-        "text": reason(change.reason, eye.words)
+        "text": reason(change.reason, eye.words, change.medium)
         or (because(change, eye.words) if told.type in TELLS else ""),
         "place": change.channel or change.place,
         "late": eye.words("received_late", time=eye.clock(told.received_ns)) if late else "",
