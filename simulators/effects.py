@@ -21,7 +21,11 @@ _PEAK = {"gas": 1.9}  # demand of the busiest hour against the mean
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """True value of a channel of one of these quantities, moved. reach: place, below, above, zone, medium."""
+    """True value of a channel of one of these quantities, moved.
+
+    reach: place, below, above, zone, medium; or through, for what flows: above a place, of the flow only the
+    share that goes on to it.
+    """
 
     quantities: tuple[str, ...]
     reach: str
@@ -147,7 +151,7 @@ EFFECTS: Mapping[str, tuple[Effect, ...]] = {
     "valve_misclosure": (
         Effect(("pressure",), "below", _main(_scaled(-1.0, 180.0))),
         Effect(("pressure",), "below", _outlet(_starved)),
-        Effect(("flow",), "below", _scaled(-1.3, 120.0)),
+        Effect(("flow",), "through", _scaled(-1.3, 120.0)),
     ),
     "well_gas": (Effect(("ch4",), "place", _shifted(1.0, 1800.0)),),
     "sewer_methane": (Effect(("ch4",), "place", _sewer),),
@@ -186,8 +190,16 @@ class Effects:
                 if channel.quantity in effect.quantities and channel.place in self._reach(
                     effect.reach, event.place, channel.medium
                 ):
-                    value = effect.moved(value, event, time_s, channel)
+                    moved = effect.moved(value, event, time_s, channel)
+                    if effect.reach == "through":
+                        moved = value + self._share(event.place, channel) * (moved - value)
+                    value = moved
         return value
+
+    def _share(self, place: str, channel: Channel) -> float:
+        """How much of what flows through a channel's place goes on to `place`, as if all drew alike."""
+        network = self._networks[channel.medium]
+        return min(1.0, len(network.below(place)) / len(network.below(channel.place)))
 
     def _reach(self, reach: str, place: str, medium: str) -> frozenset[str]:
         """Places of a medium that an event at a place reaches."""
@@ -200,6 +212,8 @@ class Effects:
                 reached = frozenset(network.order)
             elif reach == "place":
                 reached = frozenset((place,))
+            elif reach == "through":
+                reached = frozenset((*network.above(place), *network.below(place)))
             else:
                 reached = frozenset(getattr(network, reach)(place))
             self._reached[key] = reached

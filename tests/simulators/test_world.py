@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config.channels import Channel, ChannelTable
+from config.channels import Channel, ChannelTable, Link
 from config.defaults import defaults_for
 from simulators.district import demo_district
 from simulators.kinds import SCENARIOS
@@ -170,6 +170,29 @@ def test_a_torn_gas_pipe_fills_its_well_and_empties_the_main(seed: int) -> None:
     assert rising[-1] > 50  # and the second within three
     assert -shift(event, seed, f"{event.place}.pressure", 120) > 10
     assert abs(shift(event, seed, outlet, 120)) < 1  # the regulator holds
+
+
+def test_a_valve_closed_by_mistake_lowers_the_pressure_behind_it_and_the_flow_before_it() -> None:
+    mains = [("inlet", "flow"), ("valve", "pressure"), ("end", "flow"), ("beside", "pressure")]
+    channels = ChannelTable(
+        [
+            Channel(
+                f"{place}.{quantity}", "gas", place, quantity, "m3/h" if quantity == "flow" else "kPa", 60.0
+            )
+            for place, quantity in mains
+        ]
+    )
+    links = [Link("inlet", "valve", "pipe"), Link("valve", "end", "pipe"), Link("inlet", "beside", "pipe")]
+    event = Event("valve_misclosure", "valve", MONDAY, MONDAY + 7200 * SECOND_NS, 0.6)
+    at = moments(MONDAY + 900 * SECOND_NS, 1800, 60)
+
+    calm, closed = (World(channels, links, 1, told).values(at).mean(axis=0) for told in ((), (event,)))
+    left = dict(zip(channels.ids, closed / calm))
+
+    assert left["valve.pressure"] == pytest.approx(0.4, abs=0.05)
+    assert left["end.flow"] == pytest.approx(0.22, abs=0.05)
+    assert left["inlet.flow"] == pytest.approx(1 - 0.5 * 0.78, abs=0.05)  # two of its four places
+    assert left["beside.pressure"] == pytest.approx(1.0, abs=0.01)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
