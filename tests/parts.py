@@ -19,7 +19,8 @@ from gateway.bench.servers import free_port as free_port
 
 APT_LINE = (
     "apt-get install -y --no-install-recommends"
-    " mosquitto mosquitto-clients influxdb nginx-light mbpoll strace prometheus-alertmanager chromium fonts-noto-cjk"
+    " mosquitto mosquitto-clients influxdb nginx-light mbpoll strace prometheus-alertmanager"
+    " chromium fonts-noto-cjk"
 )
 START_S = 60.0  # generous: the machine may be busy
 

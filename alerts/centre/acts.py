@@ -5,12 +5,13 @@ from typing import Any
 
 import msgspec
 
+from alerts.centre.care import ANSWERS
 from alerts.centre.cases import LATCHED, Incident, Waiting, waiting_for
 from alerts.centre.events import CASE, STAFF_SOURCE, Fact
 from alerts.centre.stages import OVER, STEPS, may
 from config.workdays import limit
 
-ASIDE = ("shelved", "unshelved", "reset", "noted")  # acts that move no case
+ASIDE = ("shelved", "unshelved", "reset", "noted", "called_back", "ambulance")  # acts that move no case
 ACTS = (*STEPS, *ASIDE)
 OUTCOMES = ("real", "false_alarm", "sensor_fault", "exercise")  # what the field found
 SHELF_CAP_S = {"P1": 0, "P2": 3600, "P3": 8 * 3600, "P4": 8 * 3600}  # domain facts §2 (a design choice there)
@@ -147,6 +148,20 @@ def _evaluate(incident: Incident, form: Mapping[str, str]) -> dict[str, Any]:
     return {"score": int(form["score"]), "note": _note(form, "note", required=False)}
 
 
+def _call_back(incident: Incident, form: Mapping[str, str]) -> dict[str, Any]:
+    """What a wearer said when called back."""
+    if incident.lead.said.medium != "wristband":
+        raise ActRefused("not_a_person")
+    if form.get("answer") not in ANSWERS:
+        raise ActRefused("answer_missing")
+    return {"answer": form["answer"], "note": _note(form, "note", required=False)}
+
+
+def _ambulance(incident: Incident, form: Mapping[str, str]) -> dict[str, Any]:
+    """120 was called, beside whatever else is under way."""
+    return {"note": _note(form, "note", required=False)}
+
+
 def _say(incident: Incident, form: Mapping[str, str]) -> dict[str, Any]:
     return {"note": _note(form, "note", required=True)}
 
@@ -202,6 +217,8 @@ _DETAILS = {
     "reworked": _why,
     "evaluated": _evaluate,
     "noted": _say,
+    "called_back": _call_back,
+    "ambulance": _ambulance,
     "shelved": _shelve,
     "unshelved": _unshelve,
     "confirmed": _confirm,

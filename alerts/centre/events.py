@@ -26,7 +26,14 @@ Word = Annotated[str, Meta(max_length=200)]
 Text = Annotated[str, Meta(max_length=4000)]
 Moment = Annotated[datetime, Meta(tz=True)]
 
-VITAL = frozenset({"observed", "numbers", "plot", "why", "upstream", "location"})  # of a wearer never stored
+OF_A_WEARER = frozenset(  # what may be stored of a wristband's alert; whatever else a gateway says is not
+    {
+        "alert_id", "incident", "fingerprint", "occurrence", "seq", "state", "grade", "tier",
+        "kind", "rule", "medium", "place", "channel", "because", "because_zh", "notify", "warmup",
+        "t", "actor", "reason", "advice", "advice_zh", "owner", "title", "title_zh", "zone", "grid",
+        "overlays", "command", "shelved_until", "one_shot", "supersedes", "previous_alert", "test",
+    }
+)  # fmt: skip
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -149,7 +156,10 @@ def without_vitals(data: bytes) -> bytes:
     members = msgspec.json.decode(data)
     if members.get("medium") != "wristband":
         return data
-    kept = {name: value for name, value in members.items() if name not in VITAL}
+    kept = {name: value for name, value in members.items() if name in OF_A_WEARER}
+    for name in ("because", "because_zh"):
+        if any(sign.isdigit() for sign in str(kept.get(name, ""))):  # a number there is a vital sign
+            kept[name] = ""
     return msgspec.json.encode(kept)
 
 

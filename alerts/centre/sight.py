@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from alerts.centre.acts import FIELDS, SHELF_CAP_S, allowed
 from alerts.centre.calling.receivers import Receivers
+from alerts.centre.care import ANSWERS, care_of
 from alerts.centre.cases import ARMING, Act, Alarm, Incident, Told, Waiting, timeline, waiting_for
 from alerts.centre.desk import Desk, Gateway
 from alerts.centre.events import Change, nanoseconds
@@ -133,6 +134,7 @@ def whole(incident: Incident, desk: Desk, eye: Eye, receivers: Receivers | None 
         "may_report": "reported" in steps,
         "steps": [(act, FIELDS[act]) for act in steps if act not in (*OWN_PLACE, "reported")],
         "loop": _loop(incident, words),
+        "care": _care(incident, eye),
         "may_reset": case_open and bool(incident.latched) and incident.acknowledged,
         "shelves": [(seconds, words.span(seconds)) for seconds in SHELVES_S if seconds <= cap_s],
         "p1": incident.grade == "P1",
@@ -190,6 +192,20 @@ def _loop(incident: Incident, words: Words) -> list[tuple[str, str]]:
     at = LOOP_AT[stage]
     how = ["done" if number < at else "now" if number == at else "ahead" for number in range(len(LOOP))]
     return [(words.of("loop", name), one) for name, one in zip(LOOP, how)]
+
+
+def _care(incident: Incident, eye: Eye) -> dict[str, Any] | None:
+    """Of a wearer: what is to be done now, until when, and whether 120 is to be called."""
+    care = care_of(incident, eye.now_ns)
+    if care is None or incident.stage in OVER:
+        return None
+    return {
+        "what": eye.words.of("care", care.step),
+        "due": "" if care.due_ns is None else eye.clock(care.due_ns),
+        "due_iso": "" if care.due_ns is None else eye.iso(care.due_ns),
+        "ambulance": care.ambulance,
+        "answers": [(answer, eye.words.of("answer", answer)) for answer in ANSWERS],
+    }
 
 
 def _acked_by(incident: Incident) -> str:
@@ -324,6 +340,8 @@ def _act_line(act: Act, desk: Desk, eye: Eye) -> dict[str, Any]:
     if "receivers" in act.body:
         names = [one["person"] or one["org"] for one in act.body["receivers"]]
         texts.append(f"{words.of('call', act.body['why'])} → {', '.join(names)}")
+    if "answer" in act.body:
+        texts.append(words.of("answer", act.body["answer"]))
     if act.body.get("called"):
         texts.append(", ".join(act.body["called"]))
     if "score" in act.body:
