@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.channels import ChannelTable
+from config.quantities import QUANTITIES
 from detectors.base import BoolArray, FloatArray, Memory
 from detectors.findings import ALARM, WARNING, Explanation
 from detectors.subjects import Moment, Rule, Site, SubjectDetector, local_hour
@@ -21,7 +22,8 @@ WORTH = 0.25  # of the highest level: below it no load is an overload, whatever 
 class Thermal(SubjectDetector):
     """The thermal level of a current: H + (I^2 / (k I_B)^2 - H) dt / (tau + dt), with I_B the rating.
 
-    The rating is the channel's nominal value (of a `transformer_load`: 100 %). Alarm at `alarm`, warning at
+    The rating is the channel's nominal value (of a `transformer_load`: 100 %); active power, which goes with
+    the current, is taken as one. Alarm at `alarm`, warning at
     `warning` of the level that the rating itself would reach after hours, times k^2. A short peak over the
     rating heats little, and a long one trips: that is what a fixed limit with a delay cannot tell.
     Without a rating the level is compared with the highest that this channel had before today, which fades
@@ -52,7 +54,7 @@ class Thermal(SubjectDetector):
         return (Rule("power.thermal_overload", "overload", ("load",), 300.0, 900.0, 2),)
 
     def subjects(self, channels: ChannelTable) -> Sequence[Mapping[str, int]]:
-        wanted = ("current", "transformer_load")
+        wanted = ("current", "transformer_load", "active_power")
         numbers = sorted(range(len(channels)), key=lambda n: channels.ids[n])
         return [
             {"load": n} for n in numbers if channels.medium[n] == "power" and channels.quantity[n] in wanted
@@ -133,7 +135,7 @@ class Thermal(SubjectDetector):
     def say(self, site: Site, point: int, memory: Memory) -> Explanation:
         channel = site.channel_of(point)
         value = float(memory["value"][point, 0])
-        unit = "A" if channel.quantity == "current" else "%"
+        unit = QUANTITIES[channel.quantity].unit
         level, rating = float(memory["level"][point]), float(memory["rating"][point])
         observed = {"value": value, "unit": unit, "quality": "good"}
         if np.isfinite(rating):

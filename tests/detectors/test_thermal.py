@@ -41,7 +41,7 @@ def test_the_rating_itself_is_a_warning_and_less_is_nothing() -> None:
     assert box.severity()[RULE] == WARNING
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.floats(1.2, 3.0))
 def test_time_to_alarm_is_that_of_the_standard(times: float) -> None:
     thermal = Thermal()

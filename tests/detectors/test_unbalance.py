@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.findings import ALARM, WARNING
@@ -26,6 +26,7 @@ def volts(a: float, b: float, c: float) -> dict[str, float]:
     return {"bus.voltage_a": a, "bus.voltage_b": b, "bus.voltage_c": c}
 
 
+@settings(deadline=None)
 @given(st.floats(0.0, 0.2), st.floats(0.0, 6.28), st.floats(100.0, 40_000.0))
 def test_between_phases_the_ratio_of_the_phasors_comes_back(ratio: float, angle: float, size: float) -> None:
     negative = ratio * np.exp(1j * angle)
@@ -37,6 +38,7 @@ def test_between_phases_the_ratio_of_the_phasors_comes_back(ratio: float, angle:
     assert percent == pytest.approx(100.0 * ratio, abs=0.02)
 
 
+@settings(deadline=None)
 @given(st.floats(-0.02, 0.02), st.floats(-0.02, 0.02))
 def test_to_neutral_it_is_the_sum_with_the_angles_turned(b: float, c: float) -> None:
     size = 220.0 * np.array([1.0, 1.0 + b, 1.0 + c])

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.findings import ALARM, WARNING
@@ -71,6 +71,7 @@ def test_half_a_position_and_a_band_in_a_lost_bag_say_nothing() -> None:
     assert anna.hear(night + 600, at(5000.0))[RULE] == 0
 
 
+@settings(deadline=None)
 @given(st.floats(-80, 80), st.floats(-180, 180), st.floats(-0.02, 0.02), st.floats(-0.02, 0.02))
 def test_the_plane_at_home_is_as_good_as_the_sphere(lat: float, lon: float, dlat: float, dlon: float) -> None:
     to = (lat + dlat, (lon + dlon + 180.0) % 360.0 - 180.0)
