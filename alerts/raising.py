@@ -16,7 +16,7 @@ from alerts.rules import Announcements, worse
 from alerts.states import State, Turn
 from alerts.telling import because, because_zh, is_gone
 from alerts.upstream import Upstream
-from alerts.why import marked, pictured, why
+from alerts.why import contributions, marked, pictured, why
 from detectors.findings import ALARM, Explanation
 
 LADDER = re.compile(r"(.+\.(?:high|low))(_high|_low)?")  # gas.ch4.high_high says all that gas.ch4.high would
@@ -48,6 +48,7 @@ class Raising:
     ) -> None:
         self.roll = roll
         self._upstream = upstream
+        self._shares: dict[str, list[dict[str, Any]]] = {}  # by incident, of this moment
         self._zone = zone  # of the times in a plot
         self.announcements = announcements
         self._totals: dict[tuple[str, str], int] = {}
@@ -87,6 +88,7 @@ class Raising:
         for one in fresh:
             self._grade(one.alarm, one.was)
             self._suppress(one.alarm, keys)
+        self._shares = {}
         for one in sorted(fresh, key=lambda one: (one.alarm.grade, roll.channels.ids[one.alarm.channel])):
             self._announce(one)
         for incident in touched.values():
@@ -233,13 +235,8 @@ class Raising:
             return {}
         recent = None if self.roll.around is None else self.roll.around.recent(alarm.channel)
         days = () if recent is None else recent.get("days", ())
-        incident = self.roll.incidents.open.get(alarm.incident)
-        together = [
-            other
-            for key in (incident.alarms if incident is not None else ())
-            if (other := self.roll.alarms.get(key)) is not None and other.active
-        ]
-        found: dict[str, Any] = {"why": why(alarm, together, days, self.roll.channels)}
+        shares = self._shares_in(alarm.incident)
+        found: dict[str, Any] = {"why": why(alarm, shares, days, self.roll.channels)}
         if notify and self._upstream is not None and (feeding := self._upstream.of(alarm.place)):
             found["upstream"] = feeding
         if recent is not None:
@@ -248,6 +245,15 @@ class Raising:
                 plot |= pictured(plot, alarm.event_ns, self._zone, self.roll.channels.ids[alarm.channel])
             found["plot"] = plot
         return found
+
+    def _shares_in(self, incident_id: str) -> list[dict[str, Any]]:
+        """Contributions by channel; reckoned once a moment, for of a flood thousands may ask."""
+        if incident_id not in self._shares:
+            incident = self.roll.incidents.open.get(incident_id)
+            known = (self.roll.alarms.get(key) for key in (() if incident is None else incident.alarms))
+            together = [alarm for alarm in known if alarm is not None and alarm.active]
+            self._shares[incident_id] = contributions(together, self.roll.channels)
+        return self._shares[incident_id]
 
     def _reconsider(self, incident: Incident, fresh: set[str]) -> None:
         """Alarms that were there before: where kind or grade is another now, the first of them says so.

@@ -13,9 +13,12 @@ TELLING = 1.0  # -log10 p: a rule that finds something likelier than one in ten 
 
 
 def why(
-    alarm: Alarm, together: Iterable[Alarm], days: Sequence[Mapping[str, Any]], channels: ChannelTable
+    alarm: Alarm,
+    by_channel: Sequence[Mapping[str, Any]],
+    days: Sequence[Mapping[str, Any]],
+    channels: ChannelTable,
 ) -> dict[str, Any]:
-    """The member `why` of an alert; not for wristbands. together: the alarms that are on in its incident.
+    """The member `why` of an alert; not for wristbands. by_channel: `contributions` to its incident.
 
     expected, low, high: what is usual now, where that is known. silent: `above`, `below` (a value of its
     channel) or `within_s` (a reading; where it is `unchanged`, a change): what would have kept this rule
@@ -41,17 +44,22 @@ def why(
     told["by_rule"] = _shares(
         [({"rule": rule}, score) for rule, score in {**alarm.scores, alarm.rule: alarm.score}.items()]
     )
-    told["by_channel"] = _shares(
+    told["by_channel"] = list(by_channel)
+    if days:
+        told["days"] = list(days)
+    told["text"], told["text_zh"] = _text(told), _text_zh(told)
+    return told
+
+
+def contributions(together: Iterable[Alarm], channels: ChannelTable) -> list[dict[str, Any]]:
+    """Which channels of an incident are how unusual; together: its alarms that are on, none of a person."""
+    return _shares(
         [
             ({"channel": channels.ids[one.channel], "rule": one.rule}, one.score)
             for one in together
             if one.channel >= 0 and one.medium != "wristband"
         ]
     )
-    if days:
-        told["days"] = list(days)
-    told["text"], told["text_zh"] = _text(told), _text_zh(told)
-    return told
 
 
 def silent_where(alarm: Alarm) -> dict[str, float]:
