@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 
+from alerts.centre.calling.ladder import Matter, ladder_of
+from alerts.centre.people.lists import LISTS
 from alerts.centre.stages import NEXT, Stage
 from alerts.incidents import Merging
 from alerts.rules import SHELF_CAP_S
@@ -20,6 +22,7 @@ from config.channels import MEDIA
 from config.clocks import read_clocks
 from config.forms import notes_of
 from config.grades import ANY, GRADES, read_grades
+from config.routing import read_routing
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -118,6 +121,69 @@ def event() -> str:
     return f"```sh\nwatchline {REPLAY}\n```\n\n```json\n{_indented(first)}\n```"
 
 
+def lists() -> str:
+    """What can be imported, column by column."""
+    return _table(
+        ("KIND", "columns (**needed**, → refers to)"),
+        (
+            (
+                f"`{form.name}`",
+                ", ".join(
+                    (f"**`{one.name}`**" if one.needed else f"`{one.name}`")
+                    + (f" → {one.refers}" if one.refers else "")
+                    for one in form.columns
+                ),
+            )
+            for form in LISTS.values()
+        ),
+    )
+
+
+def ladders() -> str:
+    """Who is called when, for one fault of a thing of each grade."""
+    routing = read_routing()
+    rows = []
+    for grade in GRADES:
+        rules = routing.ladder[grade]
+        steps = ladder_of(Matter(grade, "water", "slow_leak", "sub-district", "water_company", ""), routing)
+        rows.append(
+            (
+                grade,
+                _span(rules.acknowledge_s),
+                _span(rules.arrive_s),
+                _span(rules.repeat_s) if rules.repeat_s else "never",
+                "; ".join(f"{_span(one.after_s)}: {', '.join(one.to)}" for one in steps),
+            )
+        )
+    return _table(("grade", "to be taken in", "to be there in", "repeated every", "called after"), rows)
+
+
+def categories() -> str:
+    """What people may report."""
+    return _table(
+        ("category", "becomes", "标题", "police"),
+        (
+            (f"`{name}`", f"{one.medium} `{one.kind}`".strip(), one.title_zh, "yes" if one.police else "")
+            for name, one in read_routing().category.items()
+        ),
+    )
+
+
+def sites() -> str:
+    """The classes of key sites."""
+    return _table(
+        ("class", "", "within", *MEDIA[:3]),
+        (
+            (f"`{name}`", one.name_zh, f"{one.radius_m:g} m", *(f"+{one.raises[m]}" for m in MEDIA[:3]))
+            for name, one in read_routing().site_class.items()
+        ),
+    )
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / 3600:g} h" if seconds >= 3600 else f"{seconds / 60:g} min" if seconds else "0"
+
+
 PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "alerts.md": {
         "states": states,
@@ -129,6 +195,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "case": case,
         "clocks": clocks,
     },
+    "people.md": {"lists": lists, "ladders": ladders, "categories": categories, "sites": sites},
     "protocols.md": {"event": event},
 }
 

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import astuple
 from typing import Any
 
 import msgspec
@@ -214,7 +213,7 @@ def _climb(row: tuple[Any, ...]) -> Climb:
 def _keep(connection: sqlite3.Connection, climbs: Sequence[Climb]) -> None:
     connection.executemany(
         f"INSERT OR REPLACE INTO climb ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [astuple(climb) for climb in climbs],
+        climbs,
     )
 
 

@@ -6,7 +6,8 @@ between two of them, the next sweep finds what is due, and what was missed meanw
 
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from alerts.centre.calling.ladder import Step
 from config.routing import Ladder
@@ -15,9 +16,8 @@ SECOND_NS = 1_000_000_000
 NEVER = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Climb:
-    """One incident on its ladder."""
+class Climb(NamedTuple):
+    """One incident on its ladder; a tuple, since a flood moves ten thousand of them at once."""
 
     incident: str
     armed: int  # the fact that called people; another one starts the ladder anew
@@ -50,8 +50,8 @@ def answered(climb: Climb, rules: Ladder, ladder: Sequence[Step], *, taken: bool
     """The climb after somebody took it, arrived, or (a return, 退单) gave it back."""
     if (taken, arrived) == (climb.taken, climb.arrived):
         return climb
-    changed = replace(climb, taken=taken or arrived, arrived=arrived)
-    return replace(changed, due_ns=_next_ns(changed, rules, ladder))
+    changed = climb._replace(taken=taken or arrived, arrived=arrived)
+    return changed._replace(due_ns=_next_ns(changed, rules, ladder))
 
 
 def advance(climb: Climb, rules: Ladder, ladder: Sequence[Step], now_ns: int) -> tuple[Climb, Call | None]:
@@ -71,17 +71,17 @@ def advance(climb: Climb, rules: Ladder, ladder: Sequence[Step], now_ns: int) ->
         why, steps = "repeat", tuple(range(step))
     else:
         why, steps = "repeat", (len(ladder) - 1,)
-    after = replace(climb, step=step, calls=climb.calls + 1, called_ns=now_ns)
+    after = climb._replace(step=step, calls=climb.calls + 1, called_ns=now_ns)
     return (
-        replace(after, due_ns=_next_ns(after, rules, ladder)),
+        after._replace(due_ns=_next_ns(after, rules, ladder)),
         Call(climb.incident, climb.calls, steps, why),
     )
 
 
 def climb_on(climb: Climb, rules: Ladder, ladder: Sequence[Step]) -> Climb:
     """One step further at once, because nobody stands on those that were called."""
-    further = replace(climb, step=climb.step + 1)
-    return replace(further, due_ns=_next_ns(further, rules, ladder))
+    further = climb._replace(step=climb.step + 1)
+    return further._replace(due_ns=_next_ns(further, rules, ladder))
 
 
 def _step_ns(climb: Climb, rules: Ladder, ladder: Sequence[Step], step: int) -> int:
