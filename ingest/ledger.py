@@ -124,7 +124,9 @@ class Ledger:
             "balanced" if self.balanced else "NOT BALANCED: readings are unaccounted for; please report this"
         )
         rest = [] if every_lane or not left else [f"and {left:,} more lanes; --lanes shows every one"]
-        return "\n".join([*_aligned(lanes), *rest, "", *_aligned(couriers), "", verdict])
+        noted = [f"{n:,} {what}" for what, n in sorted(self.notes.items())]
+        also = ["", f"noted by the journal: {'; '.join(noted)}"] if noted else []
+        return "\n".join([*_aligned(lanes), *rest, "", *_aligned(couriers), *also, "", verdict])
 
     def _unusual(self) -> list[str]:
         """Few lanes are all worth a line; of many those that lost most."""

@@ -42,6 +42,10 @@ def _lost(report: Report) -> Iterator[Complaint]:
     for reason, n in total["undecodable"].items():
         do = "watchline ledger names the devices; mend them, or list them in channels.csv"
         yield advice("ledger", f"{n:,} messages could not be used: {reason}", do)
+    if damaged := ledger["journal"].get("damaged files put aside"):
+        lost = sum(n for what, n in ledger["journal"].items() if what.startswith("lost"))
+        says = f"it was found damaged {damaged:,} time(s), and {lost:,} readings of it were lost"
+        yield problem("journal", says, "check the disk; journal-damaged-*.sqlite are kept for inquiries")
     for name, courier in ledger["couriers"].items():
         if courier["pruned"]:
             says = f"{courier['pruned']:,} readings were given up before they got there"

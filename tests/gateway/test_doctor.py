@@ -16,10 +16,13 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from config.load import read_site
+from gateway.doctor import books, machine, reach, security
 from gateway.doctor import broker as broker_doctor
-from gateway.doctor import machine, reach, security
 from gateway.doctor.complaint import Complaint, is_here
+from gateway.metrics import exposition
+from gateway.report import from_journal
 from gateway.sources.mqtt import Mqtt
+from ingest.journal import FILE_NAME
 from tests.gateway.modbus_devices import device
 from tests.ingest.world import living, site
 from tests.living import HOUSE, until
@@ -199,6 +202,22 @@ def test_influxdb_is_asked_without_writing(tmp_path: Path) -> None:
         server.engine.stop()
         assert "answers 502" in told(list(reach.examine(read_site(path), running=False)), "problem")
     assert "cannot be reached" in told(list(reach.examine(read_site(path), running=False)), "problem")
+
+
+def test_a_journal_that_was_damaged_is_remembered(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    data = read_site(path).settings.site.data
+    with living(data, site()) as life:
+        life.hear([0, 1], [5.0, 6.0])
+        life.tick()
+    content = (data / FILE_NAME).read_bytes()
+    (data / FILE_NAME).write_bytes(content[:100] + bytes(len(content) - 100))
+    with living(data, site(), life.hands) as life:
+        life.tick()
+
+    assert "found damaged 1 time" in told(list(books.examine(read_site(path))), "problem")
+    noted = 'watchline_journal_noted_total{what="damaged files put aside"} 1.0'
+    assert noted in exposition(from_journal(data, "east", "East"))
 
 
 class Skewed(BaseHTTPRequestHandler):

@@ -72,7 +72,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "context.json").write_text(json.dumps({"planned": planned}))
     hands, noise = Hands(), np.random.default_rng(5)
     with living(folder / "data", CHANNELS, hands) as life:
-        archive = Courier(life.storage, Archive(folder / "archive", life.clock.now_ns))
+        archive = Courier(life.storage, Archive(folder / "archive", life.clock.now_ns, stop_s=60.0))
         archive.start()
         life.tick(Epoch("start", True, "hash"))
         for minute in range(210):

@@ -211,7 +211,7 @@ def test_names_from_outside_break_no_line_of_the_exposition(tmp_path: Path) -> N
     report: Any = {
         "well": False,
         "journal": {"bytes": 1, "dead_letters": 0},
-        "ledger": {"lanes": lanes, "couriers": {}, "balanced": True},
+        "ledger": {"lanes": lanes, "couriers": {}, "journal": {}, "balanced": True},
         "couriers": {},
         "receivers": {},
         "live": None,

@@ -34,7 +34,7 @@ def stopping() -> threading.Event:
 
 def carried(life: Life, folder: Path) -> None:
     """Archive all there is, as a stop does."""
-    courier = Courier(life.storage, Archive(folder, life.clock.now_ns))
+    courier = Courier(life.storage, Archive(folder, life.clock.now_ns, stop_s=60.0))
     courier.start()
     courier.stop()
     assert not courier.trouble

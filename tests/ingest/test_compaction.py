@@ -42,7 +42,7 @@ def a_day(folder: Path, hands: Hands, hours: int = 5, **options: Any) -> list[Ti
 
 
 def carry(life: Life, folder: Path, **options: Any) -> None:
-    courier = Courier(life.storage, Archive(folder, life.clock.now_ns, **options))
+    courier = Courier(life.storage, Archive(folder, life.clock.now_ns, stop_s=60.0, **options))
     courier.start()
     courier.stop()
     assert not courier.trouble

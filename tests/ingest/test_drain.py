@@ -47,7 +47,9 @@ def test_a_drain_that_is_killed_again_and_again_loses_and_doubles_nothing(tmp_pa
         with living(tmp_path / "data", site(), hands) as last_life:
             carriers = [
                 Courier(last_life.storage, Influx(server.url, "sensors")),
-                Courier(last_life.storage, Archive(tmp_path / "archive", last_life.clock.now_ns)),
+                Courier(
+                    last_life.storage, Archive(tmp_path / "archive", last_life.clock.now_ns, stop_s=60.0)
+                ),
             ]
             last_life.tick()
             for carrier in carriers:

@@ -55,7 +55,7 @@ class Told:
 def carry(life: Life, url: str, archive: Path) -> None:
     """All to InfluxDB, and the hour so far to the archive, which writes it when it is stopped."""
     influx = Courier(life.storage, Influx(url, "city"))
-    hour = Courier(life.storage, Archive(archive, life.clock.now_ns))
+    hour = Courier(life.storage, Archive(archive, life.clock.now_ns, stop_s=60.0))
     for courier in (influx, hour):
         courier.start()
     end_s = time.monotonic() + 20

@@ -61,6 +61,15 @@ def lane(**given: Any) -> dict[str, Any]:
     return nothing | given
 
 
+def test_what_the_journal_notes_of_itself_is_said(tmp_path: Path) -> None:
+    with living(tmp_path, site()) as life:
+        life.hear(0, 5.0)
+        life.hear(0, 6.0)  # another value for the same time
+        life.tick()
+
+    assert "noted by the journal: 1 conflict" in read_ledger(tmp_path).table()
+
+
 def test_a_reading_that_vanished_is_seen(tmp_path: Path) -> None:
     with living(tmp_path, site()) as life:
         life.hear([0, 1], [5.0, 6.0])
@@ -78,7 +87,7 @@ def test_a_courier_that_came_late_or_left_keeps_the_books_whole(tmp_path: Path) 
     with living(tmp_path / "data", site()) as life:
         life.hear([0, 1], [5.0, 6.0])
         life.tick()
-        courier = Courier(life.storage, Archive(tmp_path / "archive", life.clock.now_ns))
+        courier = Courier(life.storage, Archive(tmp_path / "archive", life.clock.now_ns, stop_s=60.0))
         courier.start()
         assert balanced(tmp_path / "data").couriers["archive"].pending == 2
         courier.stop()

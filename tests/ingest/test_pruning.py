@@ -48,7 +48,7 @@ def hours(life: Life, number: int) -> None:
 def test_what_all_have_is_forgotten_but_not_the_last_hour_and_snapshots(tmp_path: Path) -> None:
     hands = Hands()
     with living(tmp_path / "data", site(), hands) as life:
-        archive = Courier(life.storage, Archive(tmp_path / "archive", life.clock.now_ns))
+        archive = Courier(life.storage, Archive(tmp_path / "archive", life.clock.now_ns, stop_s=60.0))
         archive.start()
         hours(life, 6)
         archive.stop()

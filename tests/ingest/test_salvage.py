@@ -30,7 +30,7 @@ def long_life(folder: Path, hands: Hands) -> None:
         rng = np.random.default_rng(3)
         for number in range(0, READINGS, 10):
             if number == READINGS // 2:
-                courier = Courier(life.storage, Archive(folder / "archive", life.clock.now_ns))
+                courier = Courier(life.storage, Archive(folder / "archive", life.clock.now_ns, stop_s=60.0))
                 courier.start()
                 courier.stop()
             life.hear(
@@ -68,7 +68,7 @@ def live_on(folder: Path, hands: Hands) -> Life:
     with living(folder, site(), hands) as life:
         for _ in life.recovery.ticks:
             pass
-        courier = Courier(life.storage, Archive(folder / "archive", life.clock.now_ns))
+        courier = Courier(life.storage, Archive(folder / "archive", life.clock.now_ns, stop_s=60.0))
         courier.start()
         life.hear(1, 9999.0)
         life.tick(Epoch("start"))
@@ -149,6 +149,19 @@ def test_a_damaged_first_page_costs_nothing(sound: tuple[Path, Hands], tmp_path:
 
     assert sorted(values(folder)) == [number + 0.25 for number in range(READINGS)] + [9999.0]
     assert len(list(folder.glob("journal-damaged-*.pages"))) == 1
+
+
+def test_a_letter_of_a_definition_that_flipped_costs_nothing(
+    sound: tuple[Path, Hands], tmp_path: Path
+) -> None:
+    folder, hands = copied(sound, tmp_path)
+    content = bytearray((folder / FILE_NAME).read_bytes())
+    content[content.index(b"columns", content.index(b"CREATE TABLE arrivals"))] ^= 2
+    (folder / FILE_NAME).write_bytes(content)
+
+    live_on(folder, hands)
+
+    assert sorted(values(folder)) == [number + 0.25 for number in range(READINGS)] + [9999.0]
 
 
 @pytest.mark.parametrize("seed", range(8))

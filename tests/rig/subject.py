@@ -66,7 +66,7 @@ def main(settings: Path, first: int, days_ago: float, tidy: bool, again: list[tu
     for tick in recovery.ticks:
         watch.step(tick)
     assert files.settings.archive is not None
-    courier = Courier(storage, Archive(files.settings.archive.folder, clock.now_ns))
+    courier = Courier(storage, Archive(files.settings.archive.folder, clock.now_ns, stop_s=60.0))
     courier.start()
     chance = random.Random(first)
     now_ns = clock.next_tick_ns(recovery.last_tick_ns)
