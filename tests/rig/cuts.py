@@ -25,7 +25,7 @@ from config.channels import ChannelTable
 from config.lists import read_channels
 from gateway.payloads import Decoder
 from ingest.readings import ReadingBatch
-from tests.living import BROKER, HOUSE, Beat, Publisher, stub_receiver, until
+from tests.living import BROKER, HOUSE, WAIT_S, Beat, Publisher, stub_receiver, until
 from tests.parts import mosquitto
 from tests.rig import tape
 from tests.rig.disk import Disk, write_out
@@ -146,7 +146,7 @@ def live_days(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    said, errors = process.communicate(timeout=120)
+    said, errors = process.communicate(timeout=60 + WAIT_S)
     assert process.returncode == (9 if end == "sudden" else 0), errors.decode()
     knowledge.follow(Event("said", data=said))
     if log is not None:

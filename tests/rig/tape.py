@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.parts import binary
 
 LONGEST = 16 << 20  # bytes of one write that are recorded
-WAIT_S = 30.0
+WAIT_S = 120.0
 FILES = (
     "openat,open,creat,close,lseek,pwrite64,write,writev,pwritev,pwritev2,fsync,fdatasync,ftruncate,truncate,"
     "rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,rmdir,link,linkat,symlink,symlinkat,fallocate,"
