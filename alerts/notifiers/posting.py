@@ -41,7 +41,7 @@ class Post:
         self.name = f"{name} ({urlsplit(url).hostname})"  # the path may hold a token
         self._pool: PoolManager | None = None
 
-    def send(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def send(self, body: bytes, headers: Mapping[str, str], method: str = "POST") -> Answer:
         """The answer, if it is a 2xx; DeliveryFailed otherwise, saying what to do."""
         import urllib3
 
@@ -50,7 +50,7 @@ class Post:
         deadline_s = time.monotonic() + 3 * self.timeout_s
         try:
             response = self._pool.request(
-                "POST",
+                method,
                 self.url,
                 body=body,
                 headers=dict(headers),

@@ -64,6 +64,8 @@ def posts() -> Iterator[Posts]:
             self.send_header("content-length", "0")
             self.end_headers()
 
+        do_PUT = do_POST
+
         def log_message(self, format: str, *args: Any) -> None:
             """Quiet."""
 

@@ -24,6 +24,7 @@ from alerts.notifiers.apprise import Apprise
 from alerts.notifiers.base import Home
 from alerts.notifiers.cap import Cap
 from alerts.notifiers.email import Email
+from alerts.notifiers.fhir import Fhir
 from alerts.notifiers.mqtt import Mqtt
 from alerts.notifiers.outside import refusal
 from alerts.notifiers.pagerduty import Pagerduty
@@ -320,6 +321,30 @@ def test_pagerduty_sees_one_alert_triggered_acknowledged_and_resolved() -> None:
         assert [one["event_action"] for one in there.json] == ["trigger", "acknowledge", "resolve"]
         assert {one["dedup_key"] for one in there.json} == {story.alert_id}
         assert there.json[0]["payload"]["severity"] == "error"
+
+
+def test_a_hospital_sees_a_flag_of_who_consented_and_of_nobody_else(tmp_path: Path) -> None:
+    consents = tmp_path / "consents.toml"
+    consents.write_text("person-7 = 2999-01-01\nperson-8 = 2001-01-01\n")
+    consents.chmod(0o600)
+    with posts() as there:
+        told, story, past, other = Fhir(there.url, consents), fall(), fall(), fall()
+        told.join(HOME)
+        past.place, other.place = "person-8", "person-9"
+        assert not told.wants(past.raised()), "that consent is over"
+        assert not told.wants(other.raised())
+        assert not told.wants(burst().raised())
+        changes = [story.raised(), story.cleared()]
+        assert all(told.wants(change) for change in changes)
+        told.notify([sent(change) for change in changes])
+
+        where = f"/Flag?identifier=urn:watchline:alert%7C{story.alert_id}"
+        assert {path for path, _, _ in there.got} == {where}
+        assert [one["status"] for one in there.json] == ["active", "inactive"]
+        assert there.json[0]["subject"]["identifier"]["value"] == "person-7"
+    consents.write_text("person-7 = true\n")
+    with pytest.raises(SettingsError, match="needs a day"):
+        Fhir(there.url, consents)
 
 
 # --- what all have in common ---
