@@ -19,7 +19,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from alerts.centre import accounts, casebook, sight
+from alerts.centre import accounts, casebook, reporting, sight
 from alerts.centre.acts import OUTCOMES, ActRefused
 from alerts.centre.api import Api
 from alerts.centre.calling.receivers import Receivers
@@ -74,6 +74,7 @@ def application(
         Route("/login", pages.log_in, methods=["POST"]),
         Route("/logout", pages.staff_only(pages.log_out), methods=["POST"]),
         Route("/administration", pages.staff_only(pages.administration)),
+        Route("/report", pages.staff_only(pages.report)),
         Route("/administration/accounts", pages.staff_only(pages.set_account), methods=["POST"]),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
@@ -235,6 +236,20 @@ class Pages:
             audit=lines,
             refused=sorted(self.desk.refused.items()),
         )
+
+    async def report(self, request: Request, session: accounts.Session) -> Response:
+        """How the alarm system did in a month (ISA-18.2), as a page or as JSON."""
+        _administrators_only(session)
+        now_ns = self.desk.clock()
+        month, period = reporting.month_of(request.query_params.get("month", ""), self.timezone, now_ns)
+        report = await asyncio.to_thread(reporting.made, self.desk.casebook.path, period)
+        if "error" in report:
+            raise HTTPException(503)
+        if request.query_params.get("form") == "json":
+            return JSONResponse(report)
+        words = self._eye(request).words
+        one = reporting.shown(report, words, now_ns, self.timezone, month)
+        return self._page(request, "report.html", session, one=one)
 
     async def set_account(self, request: Request, session: accounts.Session) -> Response:
         """Close or open an account; nobody can lock themselves out."""
