@@ -32,7 +32,9 @@ def html(comparison: Comparison, first: str, second: str) -> str:
     counts = comparison.counts()
     rows = [[name, str(count["all"]), str(count.get("told", ""))] for name, count in counts.items()]
     parts = [
-        page.paragraph(f"The same readings under {first}, then under {second}."),
+        page.paragraph(
+            f"The same readings under {first}, then under {second}. What people were told comes first."
+        ),
         page.table(("alerts", "all", "told to people"), rows),
         *_timeline(comparison),
     ]
@@ -52,8 +54,9 @@ HEAD = ("raised (UTC)", "kind", "grade", "place", "channel", "rule", "told", "mo
 
 
 def _group(comparison: Comparison, name: str) -> Sequence[Raised | Pair]:
+    """One sort; what was told to people first, each in order of time."""
     group: Sequence[Raised | Pair] = getattr(comparison, name)
-    return group
+    return sorted(group, key=lambda one: not _now(one).notify)
 
 
 def _now(one: Raised | Pair) -> Raised:

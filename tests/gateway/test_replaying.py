@@ -1,6 +1,7 @@
 """Replaying: the command with several workers, two settings, a database; the same bytes as yesterday."""
 
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -119,6 +120,10 @@ def test_two_settings_are_compared(files: Files, other: Path, capsys: pytest.Cap
     assert "<svg" in text
     assert "other.toml beside the built-in defaults" in text
     assert "http" not in text.replace("http-equiv", "")
+    removed = text.partition("<h2>Removed</h2>")[2].partition("</table>")[0]
+    told = re.findall(r'<td class="text">(yes|no)</td>', removed)
+    assert told == sorted(told, reverse=True)
+    assert len(told) == len(found["removed"])
 
 
 def test_compared_in_words(files: Files, other: Path, capsys: pytest.CaptureFixture[str]) -> None:
