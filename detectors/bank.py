@@ -21,13 +21,18 @@ from detectors.panel import Panel, Seat
 from detectors.rounds import Rounds
 
 EVENT_KINDS = ("limits", "fall", "clock")
-LEVEL_KINDS = ("jump", "drift", "rhythm", "stuck", "regime")  # for quantities that have a level
+OF_VALUES = ("jump", "drift", "rhythm", "regime", "plateau", "novelty", "unrest", "spike", "scale")
+LEVEL_KINDS = (*OF_VALUES, "stuck")  # for quantities that have a level
 ROW_KINDS = (*LEVEL_KINDS, "silence")
 WITHOUT_LEVEL = frozenset(
     [
         *("valve_state", "pump_state", "fall", "sos", "on_wrist", "battery", "latitude", "longitude"),
         *("steps", "acceleration_peak"),
     ]
+)
+BRIEF_BY_NATURE = frozenset(["voltage_min", "voltage_max"])  # a sag is one row: no spike
+RESTLESS_BY_NATURE = frozenset(  # here noise is the news: no fault of the sensor
+    ["ch4", "co", "o2", "leak_noise", "partial_discharge", "leakage_current", "trench_water", "turbidity"]
 )
 ON_SKIN = frozenset(
     ["heart_rate", "spo2", "skin_temperature", "respiration", "hrv_rmssd", "body_temperature"]
@@ -127,6 +132,8 @@ class Bank:
         eligible = {kind: levelled if kind in LEVEL_KINDS else everywhere for kind in ROW_KINDS}
         eligible |= {kind: levelled & self._rounds.leaves(kind) for kind in LEVEL_KINDS}
         eligible["silence"] = ~_covered(channels)
+        eligible["spike"] &= ~_is_one_of(channels, BRIEF_BY_NATURE)
+        eligible["unrest"] &= ~_is_one_of(channels, BRIEF_BY_NATURE | RESTLESS_BY_NATURE)
         asked: list[Seat] = []
         for watching in reversed([w for w in watchings if issubclass(_class_of(w.kind), Detector)]):
             mine = np.zeros(len(channels), dtype=bool)
@@ -249,6 +256,11 @@ def _covered(channels: ChannelTable) -> BoolArray:
     bands = {place for place, quantity in zip(channels.place, channels.quantity) if quantity == "on_wrist"}
     pairs = zip(channels.place, channels.quantity)
     return np.array([place in bands and quantity in ON_SKIN for place, quantity in pairs], dtype=bool)
+
+
+def _is_one_of(channels: ChannelTable, quantities: frozenset[str]) -> BoolArray:
+    """(channels,) whose quantity is one of these."""
+    return np.array([quantity in quantities for quantity in channels.quantity], dtype=bool)
 
 
 def _fitting(channels: ChannelTable, defaults: Sequence[Defaults], zone: ZoneInfo) -> dict[str, Any]:

@@ -90,12 +90,15 @@ class Panel:
         self._strange_s = np.zeros(count)  # how long a channel has not been calm
         self._most = self._lowest()
         self._surprise = np.full(judges * count, np.nan)  # of the last row
+        self._raw = np.empty((judges, count))
         self._row: Row | None = None
 
     def judge(self, row: Row) -> Findings:
         """The verdict on one settled row, whose values are in the order of `members`."""
         raw = self._scores(row).reshape(-1)
-        surprise = np.minimum(raw * self._scale, self._most)
+        surprise = self._surprise  # the same array at each row: fresh ones of this size cost page faults
+        np.multiply(raw, self._scale, out=surprise)
+        np.minimum(surprise, self._most, out=surprise)
         severity = np.zeros(raw.size, dtype=np.uint8)
         (high,) = (raw >= self._high).nonzero()
         if len(high):
@@ -106,13 +109,13 @@ class Panel:
         self._teach(row, severity)
         if self._calibration.end_row():
             self._most = self._lowest()
-        self._surprise, self._row = surprise, row
+        self._row = row
         return Findings(
             points=self.points,
             score=surprise / (surprise + 5.0),
             severity=severity,
             heard=self._all_heard if row.whole else (row.heard | self._hears_silence).reshape(-1),
-            event_ns=np.full(raw.size, row.end_ns, dtype=np.int64),
+            event_ns=np.broadcast_to(np.int64(row.end_ns), raw.shape),
             explain=lambda point: self._explain(point, row),
         )
 
@@ -192,7 +195,7 @@ class Panel:
 
     def _scores(self, row: Row) -> FloatArray:
         """Raw scores (seats, channels)."""
-        raw = np.empty((len(self.seats), len(self.members)))
+        raw = self._raw
         left_over = row
         for number in self._order:
             detector, memory = self.seats[number].detector, self._memories[number]

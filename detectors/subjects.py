@@ -144,7 +144,9 @@ class SubjectDetector(ABC):
 
     roles: ClassVar[tuple[str, ...]] = ()
     momentary: ClassVar[tuple[str, ...]] = ()  # arrays of the memory that do not outlive an epoch
-    replaces: ClassVar[tuple[str, ...]] = ("jump", "drift", "rhythm", "regime")  # rules, on `instead`
+    replaces: ClassVar[tuple[str, ...]] = (  # rules, on `instead`
+        *("jump", "drift", "rhythm", "regime", "plateau", "novelty", "unrest", "spike", "scale"),
+    )
 
     only: IntArray | None = field(default=None, init=False, repr=False, compare=False)
     site: Site | None = field(default=None, init=False, repr=False, compare=False)

@@ -48,7 +48,7 @@ class Thermal(SubjectDetector):
 
     roles: ClassVar[tuple[str, ...]] = ("load",)
     momentary: ClassVar[tuple[str, ...]] = ("level",)
-    replaces: ClassVar[tuple[str, ...]] = ("drift", "rhythm", "regime")
+    replaces: ClassVar[tuple[str, ...]] = ("drift", "rhythm", "regime", "plateau", "novelty")
 
     def rules(self) -> Sequence[Rule]:
         return (Rule("power.thermal_overload", "overload", ("load",), 300.0, 900.0, 2),)
