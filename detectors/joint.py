@@ -17,6 +17,7 @@ DAY_S = 86400.0
 TO_DEVIATION = 1.2533  # of a normal distribution: standard over mean absolute deviation
 SISTERS = ("sister_1", "sister_2")
 KIN = tuple(f"kin_{number}" for number in range(1, 7))  # joints of the zone, for one without a current
+FARTHER = 0.25  # of the square of how many standard deviations a heat lies from those that taught
 SUMS = 5  # weight, x, y, xx, xy
 
 
@@ -25,7 +26,8 @@ class Joint(SubjectDetector):
     """Temperature against what the square of the current has warmed, and against the other phases.
 
     Expected: a + b x, with x the square of the current behind a first-order lag of `lag_s`, and the line
-    fitted by least squares with a memory of `half_life_s` while nothing was strange; where the place measures
+    fitted by least squares with a memory of `half_life_s` while nothing was strange, and trusted less far
+    from the heats that it was learned from; where the place measures
     `temperature`, the line is that of the warmth above it. Judged from `known_s` on. Warning: `z` usual
     deviations and `least_k` above it, or `sister_warning_k` above the mean of the sister phases; alarm:
     `alarm_k`, or `sister_alarm_k` above the sisters. Without a current at the place, x is the mean of up to
@@ -48,6 +50,7 @@ class Joint(SubjectDetector):
     adopt_s: float = 7 * DAY_S
 
     roles: ClassVar[tuple[str, ...]] = ("joint_temperature", "current", "temperature", *SISTERS, *KIN)
+    pace_s: ClassVar[int] = 300
 
     def rules(self) -> Sequence[Rule]:
         carriers = ("joint_temperature",)
@@ -105,13 +108,13 @@ class Joint(SubjectDetector):
         np.copyto(heat, kin, where=heard & np.isfinite(kin))
         _, ambient, _ = moment.of("temperature")
         above = np.where(np.isnan(ambient), 0.0, ambient)
-        line = self._line(heat, memory, size)
+        line, stretch = self._line(heat, memory, size)
         expected = line + above
         np.copyto(memory["expected"][:size], expected, where=heard)
         known = heard & (memory["taught_s"][:size] >= self.known_s) & np.isfinite(expected)
-        spread = np.maximum(memory["deviation"][:size] * TO_DEVIATION, self.floor_k)
+        spread = np.maximum(memory["deviation"][:size] * TO_DEVIATION, self.floor_k) * stretch
         beyond = joint - expected
-        hot = known & (beyond >= np.maximum(self.z * spread, self.least_k))
+        hot = known & (beyond >= np.maximum(self.z * spread, self.least_k * stretch))
         sister, count = _mean(moment, SISTERS)
         np.copyto(memory["sister"][:size], sister, where=heard)
         over = np.where(heard & (count > 0), joint - sister, 0.0)
@@ -154,8 +157,9 @@ class Joint(SubjectDetector):
             {name: number for name, number in numbers.items() if np.isfinite(number)},
         )
 
-    def _line(self, heat: FloatArray, memory: Memory, size: int) -> FloatArray:
-        """a + b x at the present heat, b never negative; NaN before the first lesson."""
+    def _line(self, heat: FloatArray, memory: Memory, size: int) -> tuple[FloatArray, FloatArray]:
+        """(a + b x at the present heat, b never negative, NaN before the first lesson; how much less it is
+        trusted there than among the heats that it was learned from)."""
         weight, x, y, xx, xy = memory["sums"][:size].T
         total = np.maximum(weight, 1e-12)
         mean_x, mean_y = x / total, y / total
@@ -163,7 +167,9 @@ class Joint(SubjectDetector):
         firm = spread > 1e-6 * np.maximum(mean_x**2, 1e-12)
         slope = np.where(firm, (xy / total - mean_x * mean_y) / np.where(firm, spread, 1.0), 0.0)
         warmed = np.where(np.isnan(heat), 0.0, np.maximum(slope, 0.0) * (np.nan_to_num(heat) - mean_x))
-        return np.where(weight > 0.0, mean_y + warmed, np.nan)
+        away = np.where(firm & ~np.isnan(heat), np.nan_to_num(heat) - mean_x, 0.0)
+        stretch = np.sqrt(1.0 + FARTHER * away**2 / np.where(firm, spread, 1.0))
+        return np.where(weight > 0.0, mean_y + warmed, np.nan), stretch
 
     def _learn(
         self,

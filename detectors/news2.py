@@ -13,6 +13,7 @@ from detectors.subjects import Moment, Rule, Site, SubjectDetector, of_places
 
 SIGNS = ("respiration", "spo2", "systolic", "heart_rate", "body_temperature")
 BESIDE = ("steps", "on_wrist")
+STEP_S = 300  # signs that come faster are scored so often; movement is noted in every row
 WINDOW = 3  # rest readings whose median is scored
 _NAMES = ("breath rate", "oxygen saturation", "blood pressure", "pulse", "temperature of the body")
 _NEVER = ("consciousness", "air or oxygen")
@@ -75,13 +76,17 @@ class News2(SubjectDetector):
         time_ns = moment.time_ns[:, :signs]
         rested = (time_ns - moved_ns[:, None] > self.rest_s * 1e9) & ~(worn < 0.5)[:, None]
         heard = moment.heard[:, :signs] & rested
+        if not moment.whole(STEP_S):
+            heard &= moment.site.period_s[:, :signs] >= STEP_S
+        if not np.count_nonzero(heard):
+            return np.zeros(len(moment.site.points), dtype=bool)
         recent = memory["recent"][:size]
         recent[heard] = np.roll(recent[heard], -1, axis=-1)
         recent[heard, -1] = moment.value[:, :signs][heard]
         np.copyto(rested_ns, time_ns, where=heard)
         now_ns = time_ns.max(axis=1)[:, None]
         fresh = np.isfinite(recent).all(axis=2) & (now_ns - rested_ns <= self.fresh_s * 1e9)
-        median = np.median(np.where(fresh[:, :, None], recent, 0.0), axis=2)
+        median = np.sort(np.where(fresh[:, :, None], recent, 0.0), axis=2)[:, :, 1]
         points = np.where(fresh, scored(median), 0)
         total, several = points.sum(axis=1), (points > 0).sum(axis=1) >= 2
         judged: BoolArray = heard.any(axis=1) & (fresh.sum(axis=1) >= 2)

@@ -14,7 +14,6 @@ from detectors.findings import Findings, Points
 from detectors.subjects import Seats, Site, SubjectDetector
 
 SUBJECT_KINDS = ("activity", "joint", "methane", "news2", "thermal", "unbalance", "vitals", "wandering")
-PACE_NS = 60 * 10**9  # of rows faster than a minute only those are looked at that end with one
 
 
 class Rounds:
@@ -72,11 +71,10 @@ class Rounds:
 
     def judge(self, grid: int, row: Row) -> list[Findings]:
         """The verdicts on a settled row of that grid."""
-        if row.end_ns % PACE_NS and row.period_s * 10**9 < PACE_NS:
-            return []
         verdicts = [
             self._detectors[name].judge(self._sites[name], seats, row, self._memories[name])
             for name, seats in self._seats[grid]
+            if _in_pace(row, self._detectors[name].pace_s)
         ]
         return [findings for findings in verdicts if findings is not None]
 
@@ -110,3 +108,7 @@ class Rounds:
     def _keys(self, kind: str) -> tuple[str, ...]:
         points = self._sites[kind].points
         return tuple(f"{rule}|{self._channels.ids[int(c)]}" for rule, c in zip(points.rule, points.channel))
+
+
+def _in_pace(row: Row, pace_s: int) -> bool:
+    return row.period_s >= pace_s or row.end_ns % (pace_s * 10**9) == 0

@@ -114,6 +114,7 @@ class Moment:
     """What a settled row brought to the subjects."""
 
     site: Site
+    end_ns: int  # of the row
     heard: BoolArray  # (subjects, roles): a level came with this row
     value: FloatArray  # (subjects, roles): the newest, NaN before the first of an epoch
     time_ns: TimeArray  # (subjects, roles): the end of its row
@@ -123,6 +124,10 @@ class Moment:
         """(heard, value, time_ns) of a role, each (subjects,)."""
         column = self.site.role(role)
         return self.heard[:, column], self.value[:, column], self.time_ns[:, column]
+
+    def whole(self, pace_s: int) -> bool:
+        """The row ends with a whole step of that length: time for what need not be done each minute."""
+        return self.end_ns % (pace_s * SECOND_NS) == 0
 
     def since_s(self, role: str, most_periods: float = 2.0) -> FloatArray:
         """Seconds that the newest reading of a role speaks of: since the one before, no gap counted."""
@@ -143,6 +148,7 @@ class SubjectDetector(ABC):
     """
 
     roles: ClassVar[tuple[str, ...]] = ()
+    pace_s: ClassVar[int] = 60  # of rows that come faster, only those that end with one are looked at
     momentary: ClassVar[tuple[str, ...]] = ()  # arrays of the memory that do not outlive an epoch
     replaces: ClassVar[tuple[str, ...]] = (  # rules, on `instead`
         *("jump", "drift", "rhythm", "regime", "plateau", "novelty", "unrest", "spike", "scale"),
@@ -224,7 +230,7 @@ class SubjectDetector(ABC):
         before_ns = time_ns.copy()
         value[subject, role] = told
         time_ns[subject, role] = row.end_ns
-        judged = self.weigh(Moment(site, heard, value, time_ns, before_ns), memory)
+        judged = self.weigh(Moment(site, row.end_ns, heard, value, time_ns, before_ns), memory)
         speaks = site.points.speaks
         assert speaks is not None
         judged &= speaks

@@ -47,6 +47,7 @@ class Thermal(SubjectDetector):
     timezone: str = "Asia/Shanghai"
 
     roles: ClassVar[tuple[str, ...]] = ("load",)
+    pace_s: ClassVar[int] = 300
     momentary: ClassVar[tuple[str, ...]] = ("level",)
     replaces: ClassVar[tuple[str, ...]] = ("drift", "rhythm", "regime", "plateau", "novelty")
 

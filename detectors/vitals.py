@@ -16,6 +16,7 @@ from detectors.subjects import Moment, Rule, Site, SubjectDetector, local_hour, 
 DAY_S = 86400.0
 HOURS = 24
 HELD = 0.6  # what is strange stays so down to this part of what it took
+STEP_S = 300  # signs that come faster are judged so often; movement is noted in every row
 WINDOW = 3  # rest readings whose median is judged
 TO_DEVIATION = 1.2533  # of a normal distribution: standard over mean absolute deviation
 SIGNS = ("heart_rate", "spo2", "skin_temperature", "hrv_rmssd")
@@ -100,16 +101,19 @@ class Vitals(SubjectDetector):
 
     def weigh(self, moment: Moment, memory: Memory) -> BoolArray:
         size, signs = len(moment.site), len(SIGNS)
-        rested = self._rested(moment, memory, size)
-        heard = moment.heard[:, :signs] & rested
+        heard = moment.heard[:, :signs] & self._rested(moment, memory, size)
+        if not moment.whole(STEP_S):
+            heard &= moment.site.period_s[:, :signs] >= STEP_S
+        if not np.count_nonzero(heard):
+            return np.zeros(len(moment.site.points), dtype=bool)
         value = moment.value[:, :signs]
         recent = memory["recent"][:size]
         recent[heard] = np.roll(recent[heard], -1, axis=-1)
         recent[heard, -1] = value[heard]
         known = heard & np.isfinite(recent[:, :, 1:]).all(axis=2)  # two of them at least
-        median = np.full((size, signs), np.nan)
-        if known.any():
-            median[known] = np.nanmedian(recent[known], axis=-1)
+        ordered = np.sort(recent, axis=-1)  # NaN last
+        middle = np.where(np.isnan(ordered[:, :, 2]), ordered[:, :, :2].mean(axis=-1), ordered[:, :, 1])
+        median = np.where(known, middle, np.nan)
         hour = local_hour(moment.time_ns[:, :signs].max(axis=1), self.timezone).astype(np.intp)
         expected = self._expected(hour, memory, size)
         judged = known & (memory["taught_s"][:size] >= self.known_s)
@@ -176,7 +180,8 @@ class Vitals(SubjectDetector):
     def _count_dips(self, moment: Moment, expected: FloatArray, judged: BoolArray, memory: Memory) -> None:
         column = SIGNS.index("spo2")
         dips = memory["dips"][: len(moment.site)]
-        dips *= 0.5 ** (moment.since_s("spo2") / 3600.0)
+        passed_s = np.maximum(moment.site.period_s[:, column], STEP_S)
+        dips *= np.where(judged[:, column], 0.5 ** (passed_s / 3600.0), 1.0)
         low = moment.value[:, column] <= expected[:, column] - self.spo2_down
         dips += low & judged[:, column]
 
@@ -191,13 +196,10 @@ class Vitals(SubjectDetector):
         memory: Memory,
     ) -> None:
         size, signs = len(moment.site), len(SIGNS)
-        passed_s = np.stack([moment.since_s(sign) for sign in SIGNS], axis=1)
+        period_s = np.maximum(np.nan_to_num(moment.site.period_s[:, :signs], nan=STEP_S), STEP_S)
         strange_s, taught_s = memory["strange_s"][:size], memory["taught_s"][:size]
-        np.copyto(strange_s, np.where(strange, strange_s + passed_s, 0.0), where=known)
+        np.copyto(strange_s, np.where(strange, strange_s + period_s, 0.0), where=known)
         pupils = known & (~strange | (strange_s >= self.adopt_s))
-        period_s = np.where(
-            np.isfinite(moment.site.period_s[:, :signs]), moment.site.period_s[:, :signs], 60.0
-        )
         usual, deviation = memory["usual"][:size], memory["deviation"][:size]
         rows = taught_s / period_s
         error = np.where(pupils, median - np.where(rows > 0, usual, median), 0.0)
@@ -211,4 +213,4 @@ class Vitals(SubjectDetector):
         step = np.where(pupils, rate * (np.nan_to_num(median) - level), 0.0)
         memory["level"][cell] = level + step
         memory["weight"][cell] = weight + pupils
-        taught_s += pupils * passed_s
+        taught_s += pupils * period_s

@@ -40,6 +40,7 @@ class Wandering(SubjectDetector):
     timezone: str = "Asia/Shanghai"
 
     roles: ClassVar[tuple[str, ...]] = ROLES
+    pace_s: ClassVar[int] = 300
 
     def rules(self) -> Sequence[Rule]:
         name = "wristband.wandering"
