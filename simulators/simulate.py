@@ -20,6 +20,7 @@ from simulators.scenarios import SECOND_NS, nanoseconds, rfc3339
 MOST_DAYS = 400.0
 ENGINES = ("numpy", "wntr", "pandapipes", "pandapower", "neurokit2")
 SAY_EVERY_S = 2.0
+LARGE = 20_000  # channels, of which the first batch alone takes longer than anybody waits without a word
 
 
 def run(given: argparse.Namespace) -> int:
@@ -60,6 +61,8 @@ def write_files(play: Play, out: Path) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     span = play.request.start_ns, play.request.end_ns
     said_s = time.monotonic()
+    if len(play.world.channels) >= LARGE:
+        _say(f"{play.entry.name}: {len(play.world.channels):,} channels; the first readings take minutes")
 
     def progress(stream_ns: int) -> None:
         nonlocal said_s
