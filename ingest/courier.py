@@ -21,6 +21,7 @@ from config.errors import DeliveryFailed
 from ingest import journal, progress
 from ingest.progress import Gap, Place, Progress
 from ingest.storage import Storage, StorageFailed
+from ingest.writer import is_damage
 
 __all__ = ["Carrier", "Courier", "Gap", "Place", "Trip", "retire"]
 
@@ -127,7 +128,7 @@ class Courier:
                     if not self._turn(connection):
                         self._news.wait(LOOK_S)
                 if not self.trouble:
-                    with contextlib.suppress(sqlite3.OperationalError), journal.watched(connection):
+                    with contextlib.suppress(sqlite3.OperationalError):
                         self._last_turns(connection)
             if self._moved is not None:
                 self._storage.submit(lambda connection: None).result()  # takes the lazy ones along
@@ -142,11 +143,14 @@ class Courier:
     def _turn(self, connection: sqlite3.Connection) -> bool:
         """Carry something, or leave a target alone that failed; False when there is nothing to do."""
         try:
-            with journal.watched(connection):
-                return any(self._carry(connection, gap) for gap in self._gaps(connection))
+            return any(self._carry(connection, gap) for gap in self._gaps(connection))
         except DeliveryFailed as failure:
             self._leave_alone(failure)
-        except sqlite3.OperationalError as error:  # such as a disk that cannot be read at present
+        except sqlite3.DatabaseError as error:
+            with journal.watched(connection):
+                if is_damage(error) or not isinstance(error, sqlite3.OperationalError):
+                    raise
+            # else such as a disk that cannot be read at present
             self._leave_alone(DeliveryFailed(f"the journal cannot be read: {error}"))
         return True
 

@@ -378,9 +378,10 @@ def test_a_server_that_was_killed_gets_everything_once_it_is_back(
         (401, {}, b'{"code":"unauthorized"}'),
         (403, {}, b"forbidden"),
         (200, {"Content-Type": "text/html"}, b"<html>Please log in"),
+        (502, {"Content-Type": "text/html; charset=gbk"}, "网关错误".encode("gbk")),
         None,
     ],
-    ids=["500", "503", "429", "401", "403", "a login page", "half an answer"],
+    ids=["500", "503", "429", "401", "403", "a login page", "a page in GBK", "half an answer"],
 )
 def test_what_may_pass_is_waited_out(
     tmp_path: Path, answer: tuple[int, dict[str, str], bytes] | None
