@@ -253,7 +253,8 @@ class _Verdict:
         own = point < len(levels)
         level = point[own]
         past = levels.side[level] * (self.memory["value"][level] - levels.limit[level])
-        beyond[own] = past / np.maximum(levels.deadband[level], np.finfo(np.float64).tiny)
+        with np.errstate(over="ignore"):  # without a deadband anything past the level is as far as can be
+            beyond[own] = past / np.maximum(levels.deadband[level], np.finfo(np.float64).tiny)
         surprise = ALARM_SURPRISE + np.clip(np.nan_to_num(beyond), 0.0, MOST_SURPRISE - ALARM_SURPRISE)
         return np.asarray(surprise / (surprise + 5))
 

@@ -61,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
     tuning = _tuning(args, site, before)
     after, comparison = _climb(args, trials, tuning, before)
     text = _text(args.settings, tuning)
-    _write(out, text)
+    if tuning.proposals:
+        _write(out, text)
     if args.html:
         _page(args.html, comparison, args.settings.name, out.name)
     applied = bool(args.apply and tuning.proposals)
@@ -263,7 +264,7 @@ def _result(
             for (rule, channel), why in sorted(tuning.left.items())
         ],
         "comparison": comparison.as_dict(),
-        "out": str(out),
+        "out": str(out) if proposals else None,
         "applied": applied,
     }
 
@@ -288,6 +289,8 @@ def _lines(result: dict[str, Any]) -> list[str]:
         lines.append(f"  {one['kind']} on {one['channel']}: {options}  ({one['why']})")
     lines += [f"left as they are: {len(result['left'])}"] if result["left"] else []
     lines += [f"  {one['rule']} on {one['channel']}: {one['why']}" for one in result["left"]]
+    if not result["proposals"]:
+        return [*lines, "nothing to propose, and nothing was written"]
     if result["applied"]:
-        return [*lines, f"{result['out']} is in force; the file before it was kept beside it, as .before"]
+        return [*lines, "the proposal is in force; the file before it was kept beside it, as .before"]
     return [*lines, f"written to {result['out']}; nothing was changed: look at it, then --apply"]

@@ -159,6 +159,17 @@ def test_a_proposal_is_written_so_that_it_can_be_read_again() -> None:
     assert 'kind = "jump"\nchannels = "w.flow"\nwarning = 0.' in text
 
 
+def test_a_calm_recording_leaves_nothing_to_propose(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings, readings = recorded(tmp_path)
+    words = (str(settings), str(readings), "--to", "2026-01-05T01:00:00Z")
+    assert main(["tune", *words]) == 0
+
+    assert "nothing to propose" in capsys.readouterr().out
+    assert not (tmp_path / "gateway.tuned.toml").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
