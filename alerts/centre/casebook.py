@@ -247,20 +247,19 @@ def prepare(connection: sqlite3.Connection) -> None:
     connection.executescript(SCHEMA)
 
 
+COLUMNS = "number, received_ns, source, id, type, incident, data"
+
+
 def append(connection: sqlite3.Connection, facts: Sequence[Fact]) -> list[Fact]:
     """Store facts, their `number` is given here; those whose source and id are known are left out."""
-    stored = []
-    for fact in facts:
-        row = connection.execute(
-            "INSERT INTO fact (received_ns, source, id, type, incident, data) VALUES (?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (source, id) DO NOTHING RETURNING number",
-            (fact.received_ns, fact.source, fact.id, fact.type, fact.incident, fact.data),
-        ).fetchone()
-        if row is not None:
-            stored.append(
-                Fact(row[0], fact.received_ns, fact.source, fact.id, fact.type, fact.incident, fact.data)
-            )
-    return stored
+    (newest,) = connection.execute("SELECT coalesce(max(number), 0) FROM fact").fetchone()
+    connection.executemany(
+        "INSERT INTO fact (received_ns, source, id, type, incident, data) VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (source, id) DO NOTHING",
+        [(one.received_ns, one.source, one.id, one.type, one.incident, one.data) for one in facts],
+    )
+    rows = connection.execute(f"SELECT {COLUMNS} FROM fact WHERE number > ? ORDER BY number", (newest,))
+    return [Fact(*row) for row in rows]
 
 
 def append_unless_overtaken(connection: sqlite3.Connection, fact: Fact, known: int) -> list[Fact]:

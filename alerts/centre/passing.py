@@ -44,16 +44,29 @@ def prune(connection: sqlite3.Connection, now_ns: int) -> int:
     return outbox.prune(connection, now_ns)
 
 
+class _Times(msgspec.Struct):
+    detected: str
+
+
+class _Head(msgspec.Struct):
+    """What the envelope says of an alert's data; the rest is passed on as it came."""
+
+    grade: str
+    place: str
+    t: _Times
+    medium: str = ""
+
+
 def _letter(fact: Fact) -> tuple[str, str, str, int]:
-    data = msgspec.json.decode(fact.data)
+    data = msgspec.json.decode(fact.data, type=_Head)
     event = {
         "specversion": "1.0",
         "id": fact.id,
         "source": fact.source,
         "type": fact.type,
-        "time": data["t"]["detected"],
-        "subject": f"{data.get('medium', '')}/{data['place']}",
+        "time": data.t.detected,
+        "subject": f"{data.medium}/{data.place}",
         "datacontenttype": "application/json",
-        "data": data,
+        "data": msgspec.Raw(fact.data),
     }
-    return fact.id, data["grade"], msgspec.json.encode(event).decode(), fact.received_ns
+    return fact.id, data.grade, msgspec.json.encode(event).decode(), fact.received_ns
