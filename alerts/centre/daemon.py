@@ -65,9 +65,10 @@ async def _serve(
     desk.load()
     caller = _caller(settings, desk)
     receivers = None if caller is None else caller.receivers
-    server = _Server(_configuration(settings, desk, receivers), address(settings), ready)
-    if caller is not None:
-        server.config.app = _linkage(settings, caller).around(server.config.app)
+    reports = None if caller is None else Reports(desk, caller.attending, caller.routing)
+    server = _Server(_configuration(settings, desk, receivers, reports), address(settings), ready)
+    if caller is not None and reports is not None:
+        server.config.app = _linkage(settings, caller, reports).around(server.config.app)
     loop = asyncio.get_running_loop()
     failures: list[CasebookFailed] = []
 
@@ -123,9 +124,8 @@ def _caller(settings: CentreSettings, desk: Desk) -> Caller | None:
     return caller
 
 
-def _linkage(settings: CentreSettings, caller: Caller) -> Linkage:
+def _linkage(settings: CentreSettings, caller: Caller, reports: Reports) -> Linkage:
     """The ways in for people's reports and for partners; a partner's secret is that of its notifier."""
-    reports = Reports(caller.desk, caller.attending, caller.routing)
     partners = [entry.build() for entry in settings.notifier if entry.kind == "partner"]
     known = {partner.organisation: partner.secret.reveal() for partner in partners}
     return Linkage(caller, reports, Partners(caller.desk, reports, known))
@@ -173,7 +173,9 @@ class _Server(uvicorn.Server):
             self._ready(self._url)
 
 
-def _configuration(settings: CentreSettings, desk: Desk, receivers: Receivers | None) -> uvicorn.Config:
+def _configuration(
+    settings: CentreSettings, desk: Desk, receivers: Receivers | None, reports: Reports | None
+) -> uvicorn.Config:
     listen = settings.listen
     app = application(
         desk,
@@ -181,6 +183,7 @@ def _configuration(settings: CentreSettings, desk: Desk, receivers: Receivers | 
         secure=listen.certificate is not None,
         timezone=settings.cases.timezone,
         receivers=receivers,
+        reports=reports,
     )
     return uvicorn.Config(
         app,

@@ -23,7 +23,9 @@ from alerts.centre import accounts, casebook, reporting, sight
 from alerts.centre.acts import OUTCOMES, ActRefused
 from alerts.centre.api import Api
 from alerts.centre.calling.receivers import Receivers
+from alerts.centre.calling.reports import Reports
 from alerts.centre.cases import GRADES, Incident
+from alerts.centre.counter import ADDRESS, Counter
 from alerts.centre.desk import Desk, by_urgency
 from alerts.centre.events import ACCOUNT
 from alerts.centre.evidence import packet
@@ -51,6 +53,7 @@ def application(
     secure: bool,
     timezone: str,
     receivers: Receivers | None = None,
+    reports: Reports | None = None,
 ) -> ASGIApp:
     """The whole site. `gateways` are signing secrets by site id; `receivers` know who and what is near."""
     zone = ZoneInfo(timezone)
@@ -69,6 +72,7 @@ def application(
         Route(incident, pages.staff_only(pages.incident)),
         Route(incident + "/evidence", pages.staff_only(pages.evidence)),
         Route(incident + "/{act}", pages.staff_only(pages.act), methods=["POST"]),
+        *(Counter(pages.gate, pages._page, reports).routes(pages.staff_only) if reports else ()),
         Route("/events", pages.events),
         Route("/login", pages.show_login),
         Route("/login", pages.log_in, methods=["POST"]),
@@ -140,6 +144,7 @@ class Pages:
             quiet_more=max(0, len(quiet) - RECENT_MOST),
             recent=[self._card(one, eye) for one in self.desk.board.recently_closed(RECENT_MOST)],
             gateways=gateways,
+            counter=ADDRESS if self.receivers else "",
             learning=[one["id"] for one in gateways if one["state"] == "learning"],
             calm=all(one["state"] in ("well", "learning") for one in gateways),
         )

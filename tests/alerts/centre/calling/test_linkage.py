@@ -14,7 +14,7 @@ import pytest
 
 from alerts.signing import new_secret, sign, verify
 from tests.alerts.centre.people.district import bring, credit_code, settle
-from tests.alerts.centre.world import Answer, Centre, centre, until
+from tests.alerts.centre.world import Answer, Centre, centre, hidden, until
 
 GRID = "510108003002-01"
 
@@ -211,3 +211,31 @@ def test_a_report_and_a_round_that_cannot_be_taken_say_why(city: City) -> None:
     assert (report.status, round.status) == (400, 400)
     assert report.json["error"].startswith("place: missing")
     assert round.json["error"].startswith("round: there is no round")
+
+
+def test_staff_take_down_a_report_on_the_page_and_see_what_became_of_it(city: City) -> None:
+    person = city.there.person("wang")
+    page = person.see("/reports/new?lang=en")
+    assert "/reports/new" in person.see("/")
+    form = {
+        "form_token": hidden(page, "form_token"),
+        "once": hidden(page, "once"),
+        "channel": "walk_in",
+        "category": "street",
+        "place": GRID,
+        "text": "<script>alert(1)</script> a tree has fallen",
+    }
+
+    taken = person.request("POST", "/reports/new", form)
+    again = person.request("POST", "/reports/new", form)
+    bad = person.request("POST", "/reports/new", {**form, "once": "b" * 24, "place": ""})
+    forged = person.request("POST", "/reports/new", {**form, "form_token": "x"})
+
+    assert taken.status == again.status == 303
+    assert taken.headers["location"] == again.headers["location"]
+    seen = person.see(taken.headers["location"])
+    assert "&lt;script&gt;" in seen
+    assert "<script>alert" not in seen
+    assert (bad.status, forged.status) == (400, 403)
+    assert "place: missing" in bad.text
+    assert "a tree has fallen" in bad.text, "what was written is not lost"
