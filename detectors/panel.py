@@ -14,7 +14,9 @@ from config.channels import ChannelTable
 from config.snapshot import Keyed, State, below, prefixed, restored
 from detectors.base import BoolArray, Detector, FloatArray, IntArray, Memory, Row
 from detectors.calibration import LOWEST, Calibration, in_turns
+from detectors.demand import Demand
 from detectors.findings import ALARM, CALM, WARNING, Explanation, Findings, Points, Usual
+from detectors.rhythm import Rhythm
 
 ALARM_OVER_WARNING = 1.5  # -log10 p; an alarm is some thirty times rarer than a warning
 RESUME_S = 5 * 86400.0  # a channel that stays strange so long is learned from again, slowly: ask before that
@@ -80,6 +82,7 @@ class Panel:
         self._learning = np.repeat([seat.detector.calibrated for seat in seats], count)
         self._hears_silence = np.array([seat.detector.hears_silence for seat in seats])[:, None]
         self._rhythm = next((n for n, seat in enumerate(seats) if seat.detector.leaves_residual), None)
+        self._demand = None if self._rhythm is None else _demand(channels, members, seats[self._rhythm])
         self._order = sorted(range(judges), key=lambda number: number != self._rhythm)
         self._first = np.arange(judges + 1) * count  # where each seat's points begin …
         self._ends = self._first[1:].tolist()  # … and end
@@ -201,6 +204,9 @@ class Panel:
             detector, memory = self.seats[number].detector, self._memories[number]
             raw[number] = detector.score(left_over if detector.deseasoned else row, memory)
             if number == self._rhythm:
+                if self._demand is not None:
+                    self._demand.take_out(row, memory)
+                    raw[number] = memory["raw"]
                 left_over = Row(memory["residual"], row.end_ns, row.period_s)
         self._left_over = left_over
         raw += self._blind
@@ -316,6 +322,13 @@ class Panel:
         if self._learning[point]:
             warning = self._calibration.nominal_of(int(self._pool[point]), warning)
         return float(np.interp(warning, self._surprises[number], RAWS))
+
+
+def _demand(channels: ChannelTable, members: IntArray, rhythm: Seat) -> Demand | None:
+    """Where the rhythm is the built-in one: what the zones' channels share of its residuals."""
+    if not isinstance(rhythm.detector, Rhythm):
+        return None
+    return Demand(channels, members, rhythm.eligible, rhythm.detector.timezone)
 
 
 def _pool(rule: str, channels: ChannelTable, number: int) -> str:

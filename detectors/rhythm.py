@@ -46,10 +46,11 @@ class Rhythm(Detector):
         memory["spread"] = np.zeros(channels)
         memory["residual"] = np.full(channels, np.nan)
         memory["raw"] = np.full(channels, np.nan)
+        memory["loading"] = np.zeros(channels)  # how far demand moves each: for `demand.py`
         return memory
 
     def score(self, row: Row, memory: Memory) -> FloatArray:
-        hour, before, after, share = _place(self.timezone, row.end_ns, row.period_s)
+        hour, before, after, share = place_in_day(self.timezone, row.end_ns, row.period_s)
         level, taught, raw = memory["level"], memory["taught"][:, hour], memory["raw"]
         expected = self._expected(level[:, before], level[:, after], share)
         seen_before, seen_after = memory["taught"][:, before], memory["taught"][:, after]
@@ -74,7 +75,7 @@ class Rhythm(Detector):
         return raw
 
     def learn(self, row: Row, calm: BoolArray, memory: Memory) -> None:
-        hour, *_ = _place(self.timezone, row.end_ns, row.period_s)
+        hour, *_ = place_in_day(self.timezone, row.end_ns, row.period_s)
         rows_an_hour = HOUR_S / row.period_s
         level, deviation, taught = (memory[name][:, hour] for name in ("level", "deviation", "taught"))
         pupils = calm if row.whole else calm & row.heard
@@ -133,7 +134,7 @@ class Rhythm(Detector):
 
 
 @lru_cache(maxsize=16)
-def _place(timezone: str, end_ns: int, period_s: float) -> tuple[int, int, int, float]:
+def place_in_day(timezone: str, end_ns: int, period_s: float) -> tuple[int, int, int, float]:
     """(hour of the row's middle, the hours whose middles lie before and after it, share of the latter)."""
     middle_s = end_ns * 1e-9 - period_s / 2
     hours = ((middle_s + _offset_s(timezone, int(middle_s // 900))) / HOUR_S) % HOURS
