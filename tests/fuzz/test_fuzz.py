@@ -19,7 +19,7 @@ from tests.fuzz.targets import Journals, Openings, Payloads, Settings, patched, 
 
 HOUSE = Path(__file__).resolve().parents[2]
 SECONDS = 8  # of each target; a million cases are for `python -m tests.fuzz TARGET --cases 1000000`
-LEAST_CASES = 10  # also on a machine that is busy
+PATIENCE_S = 270  # for a start and for what is under way, on a machine that is busy
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
@@ -42,12 +42,12 @@ payloads = entries | st.lists(entries, max_size=4) | anything
 def test_a_guided_search_breaks_no_promise(name: str, tmp_path: Path) -> None:
     pytest.importorskip("atheris", reason="atheris has wheels for Linux on x86-64 only")
     command = [sys.executable, "-m", "tests.fuzz", name, "--seconds", str(SECONDS)]
-    done = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, timeout=PATIENCE_S)
 
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     found = re.search(r"number_of_executed_units: (\d+)", done.stderr)
     assert found, done.stderr[-3000:]
-    assert int(found[1]) >= LEAST_CASES
+    assert int(found[1]) > len(list(seeds(name)))
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +113,7 @@ def test_a_damaged_journal_stops_no_start(start: Openings, damage: bytes) -> Non
 
 def test_no_byte_of_the_header_stops_a_start(start: Openings) -> None:
     for place in range(100):
-        for value in (1, 3, 255):
-            start(place.to_bytes(4, "little") + bytes([value]))
+        start(place.to_bytes(4, "little") + bytes([(1, 3, 255)[place % 3]]))
 
 
 @pytest.fixture(scope="module")
