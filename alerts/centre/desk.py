@@ -277,6 +277,8 @@ class Desk:
             "notify": True,
             "because": f"Gateway {gateway.id} has not been heard since {rfc3339(gateway.heard_ns)}, "
             f"more than {MISSED_HEARTBEATS} heartbeats of {gateway.heartbeat_s:g} s.",
+            "because_zh": f"网关 {gateway.id} 自 {rfc3339(gateway.heard_ns)} 起没有消息，"
+            f"已超过 {MISSED_HEARTBEATS} 次心跳（每次 {gateway.heartbeat_s:g} 秒）。",
             "t": {"event": rfc3339(gateway.heard_ns), "detected": rfc3339(now_ns)},
         }
         await self._store_own("raised", gateway.id, data, now_ns)
@@ -290,6 +292,7 @@ class Desk:
             "state": "NORMAL",
             "notify": False,
             "because": f"Gateway {alarm.now.place} is heard again.",
+            "because_zh": f"网关 {alarm.now.place} 已恢复联系。",
             "t": {"event": rfc3339(now_ns), "detected": rfc3339(now_ns)},
         }
         await self._store_own("cleared", alarm.now.place, data, now_ns)

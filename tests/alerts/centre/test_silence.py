@@ -31,7 +31,7 @@ def test_silence_is_an_incident_that_lasts_across_a_restart_and_clears_on_return
 
         gateway.tell(gateway.heartbeat())
         page = person.see(f"/incidents/{key}")
-        assert "is heard again" in page
+        assert "已恢复联系" in page
         assert "chip stage received" in page, "the case stays open: a signal that returns closes nothing"
         assert 'class="well"' in person.see()
 
