@@ -25,16 +25,16 @@ SHELVES_S = (900, 3600, 4 * 3600, 8 * 3600)
 TIMELINE_MOST = 200
 FIGURES = frozenset({"expected", "spread", "unchanged_s", "age_s"})  # the rest stands in the sentence why
 LOOP = ("accepted", "registered", "dispatched", "handling", "feedback", "verifying", "closed")
-LOOP_AT = {  # the step of the loop that a stage is in
+LOOP_AT = {  # the step of the loop that is under way, or comes next
     Stage.RECEIVED: 0,
     Stage.ACCEPTED: 1,
     Stage.REGISTERED: 2,
     Stage.DISPATCHED: 3,
     Stage.ENGAGED: 3,
-    Stage.HANDLING: 4,
-    Stage.TRANSFERRED: 4,
+    Stage.HANDLING: 3,
+    Stage.TRANSFERRED: 3,
     Stage.FEEDBACK: 5,
-    Stage.VERIFYING: 6,
+    Stage.VERIFYING: 5,
     Stage.CLOSED: 7,
     Stage.EVALUATED: 7,
     Stage.REJECTED: 7,

@@ -252,3 +252,36 @@ def test_pages_speak_chinese_first_and_english_on_request(city: Centre) -> None:
     assert "Open incidents" in person.see("/"), "and it stays so"
     assert "未结案件" in person.see("/?lang=zh")
     assert "未结案件" in person.see("/?lang=xx")
+
+
+def test_the_page_leads_through_all_steps_and_shows_who_has_it_and_until_when(city: Centre) -> None:
+    gateway, person = city.gateway(), city.person("wang")
+    story = gateway.alarm("water.steps")
+    gateway.tell(story.raised())
+    shown = []
+    for act, form in (
+        ("acknowledged", {}),
+        ("filed", {"note": "by the book"}),
+        ("dispatched", {"to": "供水抢修三班", "limit": "4 工作时"}),
+        ("returned", {"reason": "not ours"}),
+        ("dispatched", {"to": "供水抢修一班"}),
+        ("engaged", {}),
+        ("started", {}),
+        ("noted", {"note": "road closed"}),
+        ("reported", {"outcome": "real", "note": "pipe mended"}),
+        ("verifying", {}),
+    ):
+        page = person.see(f"/incidents/{story.key}")
+        assert act == "acknowledged" or f'id="{act}"' in page, f"the page offers {act}"
+        assert person.act(story.key, act, **form).status == 303
+        shown += re.findall(r'chip stage (\w+)"', person.see(f"/incidents/{story.key}"))[:1]
+
+    assert shown == [
+        *("accepted", "registered", "dispatched", "registered", "dispatched", "engaged", "handling"),
+        *("handling", "feedback", "verifying"),
+    ]
+    page = person.see(f"/incidents/{story.key}?lang=en")
+    for text in ("供水抢修一班", "pipe mended", "road closed", "returned the order", 'class="now">verify'):
+        assert text in page
+    assert person.act(story.key, "closed").status == 409
+    assert person.act(story.key, "reworked", reason="still wet").status == 303
