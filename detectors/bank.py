@@ -68,6 +68,11 @@ class Bank:
             *self._rounds.points,
         )
 
+    @property
+    def panels(self) -> tuple[Panel, ...]:
+        """What judges the rows of each grid."""
+        return tuple(self._panels)
+
     def judge_readings(self, readings: ReadingBatch, now_ns: int) -> list[Findings]:
         """The event detectors' verdicts after the readings of a tick (sorted by channel and time)."""
         return self._events.judge(readings, now_ns)

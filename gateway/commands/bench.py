@@ -14,7 +14,19 @@ if TYPE_CHECKING:
 
 HELP = "measure what this machine can carry"
 EXAMPLE = "watchline bench --only replay"
-STAGES = ("modbus", "payload", "mqtt", "journal", "tick", "replay", "alerts", "lines", "archive", "start")
+STAGES = (
+    "modbus",
+    "payload",
+    "mqtt",
+    "journal",
+    "tick",
+    "detectors",
+    "replay",
+    "alerts",
+    "lines",
+    "archive",
+    "start",
+)
 BY_NAME_ALONE = ("flood",)  # a minute at full load
 
 
@@ -82,6 +94,10 @@ def _stage(name: str) -> Callable[["Effort"], Iterator["Figure"]]:
         from gateway.bench import core
 
         return {"tick": core.tick, "replay": core.replay, "alerts": core.alerts}[name]
+    if name == "detectors":
+        from gateway.bench.detection import detection
+
+        return detection
     if name in ("lines", "archive"):
         from gateway.bench import stores
 

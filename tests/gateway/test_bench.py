@@ -24,7 +24,7 @@ def test_a_quick_bench_has_a_figure_for_every_stage(capsys: pytest.CaptureFixtur
     compared = {figure["stage"] for figure in figures if figure["beside"]}
     assert compared == set(STAGES), "each stage stands beside its floor"
     goals = {(figure["stage"], figure["name"]) for figure in figures if figure["goal"]}
-    assert {stage for stage, _ in goals} == {"mqtt", "journal", "tick", "replay", "start"}
+    assert {stage for stage, _ in goals} == {"mqtt", "journal", "tick", "detectors", "replay", "start"}
 
 
 def test_a_flood_is_measured_by_its_name_alone(capsys: pytest.CaptureFixture[str]) -> None:
