@@ -53,14 +53,17 @@ class Demand:
         self._there = self._of >= 0
         self._mine = self._of[self._there]
         self._zone = np.nonzero(self._there)[0]
+        self._flows = self._flows[self._mine]
+        self._swings = np.full(self._of.shape, np.nan)
 
     def take_out(self, row: Row, memory: Memory) -> None:
         """Shrink `residual` and `raw` of a rhythm's memory by what demand explains; never beyond 0."""
         if not len(self._of):
             return
         hour, *_ = place_in_day(self._timezone, row.end_ns, row.period_s)
-        if hour != place_in_day(self._timezone, row.end_ns - round(row.period_s * 1e9), row.period_s)[0]:
-            self._learn(memory)
+        before_ns = row.end_ns - round(row.period_s * 1e9)
+        if hour == NIGHT[1] and place_in_day(self._timezone, before_ns, row.period_s)[0] != hour:
+            self._learn(memory)  # once a day: courses change slowly
         self._shrink(memory, at_night=NIGHT[0] <= hour < NIGHT[1])
 
     def _learn(self, memory: Memory) -> None:
@@ -76,30 +79,31 @@ class Demand:
         known = (memory["taught"][self._mine].min(axis=1) > 0.0) & (swing > spread)
         course /= np.maximum(swing, 1e-300)[:, None]
         pointed = np.where(known[:, None], course * self._way[self._mine][:, None], np.nan)
-        zones = np.full((*self._of.shape, course.shape[1]), np.nan)
+        hours = course.shape[1]
+        zones = np.full((*self._of.shape, hours), np.nan)
         zones[self._there] = pointed
-        shared = np.nan_to_num(_medians(zones))[self._zone]
+        middle, _ = _medians(np.moveaxis(zones, 2, 1).reshape(-1, self._of.shape[1]))
+        shared = np.nan_to_num(middle).reshape(-1, hours)[self._zone]
         size = np.sqrt(np.square(shared).mean(axis=1))
         alike = (course * shared).mean(axis=1) / np.maximum(size, 1e-300)
-        memory["loading"][self._mine] = np.where(known & (np.abs(alike) >= ALIKE), alike * swing, 0.0)
+        memory["loading"][self._mine] = np.where(known & (np.abs(alike) >= ALIKE), alike * swing, np.nan)
 
     def _shrink(self, memory: Memory, at_night: bool) -> None:
         loading, residual = memory["loading"][self._mine], memory["residual"][self._mine]
-        moved = loading != 0.0
-        swings = np.where(moved, residual / np.where(moved, loading, 1.0), np.nan)
-        zones = np.full(self._of.shape, np.nan)
-        zones[self._there] = swings
-        heard = np.count_nonzero(~np.isnan(zones), axis=1)
-        shared = np.where(heard >= LEAST, np.nan_to_num(_medians(zones)), 0.0)[self._zone]
-        off = np.abs(residual) > 0.0
-        with np.errstate(over="ignore"):
-            explained = np.where(off, loading * shared / np.where(off, residual, 1.0), 0.0)
-        left = 1.0 - np.clip(explained, 0.0, 1.0)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            self._swings[self._there] = residual / loading
+            middle, heard = _medians(self._swings)
+            shared = np.where(heard >= LEAST, middle, 0.0)
+            left = loading * shared[self._zone]
+            left /= residual
+        np.fmax(left, 0.0, out=left)  # NaN, not heard or not moved by demand, explains nothing
+        np.fmin(left, 1.0, out=left)
+        np.subtract(1.0, left, out=left)
         if at_night:
-            left[self._flows[self._mine]] = 1.0
-        memory["residual"][self._mine] = residual * left
-        known = ~np.isnan(residual)
-        memory["raw"][self._mine[known]] *= left[known]
+            left[self._flows] = 1.0
+        residual *= left
+        memory["residual"][self._mine] = residual
+        memory["raw"][self._mine] *= left
 
 
 def _padded(groups: Sequence[Sequence[int]]) -> IntArray:
@@ -109,13 +113,11 @@ def _padded(groups: Sequence[Sequence[int]]) -> IntArray:
     return padded
 
 
-def _medians(values: FloatArray) -> FloatArray:
-    """Over axis 1, NaN left out; NaN where there is nothing. Any order of channels gives the same bits."""
+def _medians(values: FloatArray) -> tuple[FloatArray, IntArray]:
+    """Over axis 1, NaN left out, and of how many; any order of channels gives the same bits."""
     ordered = np.sort(values, axis=1)  # NaN goes last
-    count = np.count_nonzero(~np.isnan(values), axis=1)
-    low = np.expand_dims(np.maximum(count - 1, 0) // 2, 1)
-    high = np.expand_dims(np.minimum(count // 2, values.shape[1] - 1), 1)
-    middle: FloatArray = 0.5 * (
-        np.take_along_axis(ordered, low, axis=1) + np.take_along_axis(ordered, high, axis=1)
-    )
-    return middle[:, 0]
+    count = values.shape[1] - np.count_nonzero(np.isnan(values), axis=1)
+    low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, values.shape[1] - 1)
+    first = np.arange(len(values))
+    middle: FloatArray = 0.5 * (ordered[first, low] + ordered[first, high])
+    return middle, count.astype(np.int32)

@@ -46,7 +46,7 @@ class Rhythm(Detector):
         memory["spread"] = np.zeros(channels)
         memory["residual"] = np.full(channels, np.nan)
         memory["raw"] = np.full(channels, np.nan)
-        memory["loading"] = np.zeros(channels)  # how far demand moves each: for `demand.py`
+        memory["loading"] = np.full(channels, np.nan)  # how far demand moves each: for `demand.py`
         return memory
 
     def score(self, row: Row, memory: Memory) -> FloatArray:
