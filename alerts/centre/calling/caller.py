@@ -20,6 +20,7 @@ from alerts.centre.calling.escalation import (
     answered,
     begin,
     climb_on,
+    shelved,
 )
 from alerts.centre.calling.ladder import Matter, Step, ladder_of
 from alerts.centre.calling.patrols import Patrols
@@ -66,17 +67,22 @@ class Caller:
             changed = {*self.desk.board.open, *self.climbs.by_incident}
             while True:
                 try:
-                    await self.round(changed)
-                    changed = set()
+                    first = set(sorted(changed, key=self._urgency)[:AT_ONCE])
+                    await self.round(first)
+                    changed -= first
                 except CasebookFailed as error:
                     log.error("nobody is called until the casebook can be written: %s", error)
                     await asyncio.sleep(RETRY_S)
                     continue
-                due_ns = self.climbs.next_ns()
+                due_ns = self.climbs.next_ns() if not changed else 0
                 wait_s = LOOK_S if due_ns == NEVER else (due_ns - self.desk.clock()) / SECOND_NS
                 changed |= await listener.wait(min(LOOK_S, max(0.0, wait_s)))
         finally:
             self.desk.leave(listener)
+
+    def _urgency(self, key: str) -> str:
+        incident = self.desk.board.open.get(key)
+        return "P9" if incident is None else incident.grade
 
     async def round(self, changed: set[str]) -> int:
         """All that is due now, and what follows from incidents that changed; how many calls were made."""
@@ -181,13 +187,17 @@ class Caller:
         climb = known
         if climb is None or climb.armed != armed or climb.grade != grade:
             climb = begin(key, armed, grade, incident.called_ns)
-        return answered(
+        climb = answered(
             climb,
             self.routing.ladder[grade],  # type: ignore[index]
             ladder_of(matter_of(incident), self.routing),
             taken=incident.acknowledged,
             arrived=incident.acknowledged and incident.stage in ON_THE_SPOT,
         )
+        until_ns = incident.shelved_until_ns
+        if until_ns is not None and (until_ns == 0 or until_ns > self.desk.clock()):
+            return shelved(climb, until_ns)
+        return climb
 
 
 def matter_of(incident: Incident) -> Matter:

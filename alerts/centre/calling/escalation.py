@@ -48,10 +48,16 @@ def begin(incident: str, armed: int, grade: str, called_ns: int) -> Climb:
 
 def answered(climb: Climb, rules: Ladder, ladder: Sequence[Step], *, taken: bool, arrived: bool) -> Climb:
     """The climb after somebody took it, arrived, or (a return, 退单) gave it back."""
-    if (taken, arrived) == (climb.taken, climb.arrived):
+    muted = climb.due_ns == NEVER and not climb.arrived  # and is no longer: this was asked
+    if (taken, arrived) == (climb.taken, climb.arrived) and not muted:
         return climb
     changed = climb._replace(taken=taken or arrived, arrived=arrived)
     return changed._replace(due_ns=_next_ns(changed, rules, ladder))
+
+
+def shelved(climb: Climb, until_ns: int) -> Climb:
+    """The climb while its incident is put aside: nobody is called before that ends (0 = by word alone)."""
+    return climb._replace(due_ns=max(until_ns, climb.due_ns) if until_ns else NEVER)
 
 
 def advance(climb: Climb, rules: Ladder, ladder: Sequence[Step], now_ns: int) -> tuple[Climb, Call | None]:

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.alerts.centre.calling.office import Office, story
+from alerts.alert import rfc3339
+from alerts.centre.calling.escalation import SECOND_NS
+from tests.alerts.centre.calling.office import START_NS, Office, story
 from tests.alerts.centre.people.district import bring, credit_code, settle
 
 GRID = "510108003002-01"
@@ -67,6 +69,31 @@ def test_an_acknowledgement_stops_it_and_a_missed_arrival_climbs_again(office: O
     assert len(office.calls()) == 1
     office.run(1000)
     assert office.calls()[1][:2] == (900, ["community", "backups"])
+
+
+def test_what_is_shelved_calls_nobody_until_the_shelf_ends(office: Office) -> None:
+    told = story(grade="P3", kind="slow_leak")
+    office.tell(told.raised())
+    office.run(10)
+    until = {"shelved_until": rfc3339(START_NS + 7200 * SECOND_NS)}
+    office.tell(told.change("shelved", "ACTIVE_UNACK", notify=False, extra=until))
+    office.run(7000)
+    assert len(office.calls()) == 1
+    office.kill()
+    office.run(7201)
+    assert office.calls()[1][0] == 7200, "also where the gateway says nothing of the end"
+
+
+def test_a_shelf_that_ends_by_word_alone_lets_the_climb_go_on(office: Office) -> None:
+    told = story(grade="P3", kind="slow_leak")
+    office.tell(told.raised())
+    office.run(10)
+    office.tell(told.change("shelved", "ACTIVE_UNACK", notify=False))
+    office.run(9000)
+    assert len(office.calls()) == 1
+    office.tell(told.change("unshelved", "ACTIVE_UNACK", notify=False))
+    office.run(9001)
+    assert len(office.calls()) == 2
 
 
 def test_feedback_from_the_field_ends_it_and_a_closed_case_calls_nobody(office: Office) -> None:
