@@ -151,12 +151,13 @@ def test_a_damaged_first_page_costs_nothing(sound: tuple[Path, Hands], tmp_path:
     assert len(list(folder.glob("journal-damaged-*.pages"))) == 1
 
 
+@pytest.mark.parametrize(("table", "word"), [(b"arrivals", b"columns"), (b"ahead", b"after_arrival")])
 def test_a_letter_of_a_definition_that_flipped_costs_nothing(
-    sound: tuple[Path, Hands], tmp_path: Path
+    sound: tuple[Path, Hands], tmp_path: Path, table: bytes, word: bytes
 ) -> None:
     folder, hands = copied(sound, tmp_path)
     content = bytearray((folder / FILE_NAME).read_bytes())
-    content[content.index(b"columns", content.index(b"CREATE TABLE arrivals"))] ^= 2
+    content[content.index(word, content.index(b"CREATE TABLE " + table))] ^= 2
     (folder / FILE_NAME).write_bytes(content)
 
     live_on(folder, hands)
