@@ -77,8 +77,8 @@ class Vitals(SubjectDetector):
 
     def rules(self) -> Sequence[Rule]:
         return tuple(
-            Rule(f"wristband.{name}", kind, (sign,), on * 3600.0, off * 3600.0, 1 if number == DIPS else 2)
-            for number, (name, kind, sign, _, _, on, off) in enumerate(_RULES)
+            Rule(f"wristband.{name}", kind, (sign,), on * 3600.0, off * 3600.0, 2 if on else 1)
+            for name, kind, sign, _, _, on, off in _RULES
         )
 
     def subjects(self, channels: ChannelTable) -> Sequence[Mapping[str, int]]:

@@ -30,7 +30,7 @@ class Wandering(SubjectDetector):
     """
 
     night_m: float = 300.0
-    day_m: float = 1000.0
+    day_m: float = 500.0
     beyond_own: float = 2.0  # times the longest way so far
     night: tuple[int, int] = (22, 6)  # hours of the day
     home_lessons: int = 30  # positions at night
