@@ -1,7 +1,9 @@
 """Linkage: the API of people, rotas, reports and rounds; who is kept to an area sees nobody of another."""
 
 import asyncio
+import logging
 import secrets
+import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -27,6 +29,8 @@ from alerts.centre.people.areas import area_of
 from alerts.centre.people.checking import read_rota
 from alerts.centre.people.lists import LISTS
 from alerts.centre.people.rota import SECOND_NS
+
+log = logging.getLogger(__name__)
 
 PEOPLE_MOST = 1000
 DAYS_SHOWN = 7
@@ -94,7 +98,8 @@ class Linkage:
                 return _answer({"error": str(refusal)}, 400)
             except TooLarge:
                 return _answer({"error": f"at most {FORM_MOST} bytes"}, 413)
-            except CasebookFailed:
+            except (CasebookFailed, sqlite3.Error) as error:
+                log.error("%s cannot be answered: %s", request.url.path, error)
                 return Response(status_code=503, headers={"retry-after": str(RETRY_S)})
 
         return handler

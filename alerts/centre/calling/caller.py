@@ -52,6 +52,7 @@ class Caller:
         self.receivers = receivers
         self.routing = routing
         self.climbs = Climbs()
+        self.trouble = ""  # why nobody can be called, "" where all is well
         self._tells = tells
 
     def load(self) -> None:
@@ -70,15 +71,24 @@ class Caller:
                     first = set(sorted(changed, key=self._urgency)[:AT_ONCE])
                     await self.round(first)
                     changed -= first
-                except CasebookFailed as error:
-                    log.error("nobody is called until the casebook can be written: %s", error)
+                except (CasebookFailed, sqlite3.Error) as error:
+                    self._note_trouble(str(error))
                     await asyncio.sleep(RETRY_S)
                     continue
+                self._note_trouble("")
                 due_ns = self.climbs.next_ns() if not changed else 0
                 wait_s = LOOK_S if due_ns == NEVER else (due_ns - self.desk.clock()) / SECOND_NS
                 changed |= await listener.wait(min(LOOK_S, max(0.0, wait_s)))
         finally:
             self.desk.leave(listener)
+
+    def _note_trouble(self, trouble: str) -> None:
+        """Said once when nobody can be called, and once when it is over."""
+        if trouble and trouble != self.trouble:
+            log.error("nobody can be called until casebook and directory can be used: %s", trouble)
+        elif self.trouble and not trouble:
+            log.warning("people are called again")
+        self.trouble = trouble
 
     def _urgency(self, key: str) -> str:
         incident = self.desk.board.open.get(key)

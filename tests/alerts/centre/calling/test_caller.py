@@ -1,5 +1,6 @@
 """Whom the centre calls about real incidents, what is on the record, and that a kill loses no call."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from alerts.alert import rfc3339
 from alerts.centre.calling.escalation import SECOND_NS
+from alerts.centre.people.directory import Directory
 from tests.alerts.centre.calling.office import START_NS, Office, story
 from tests.alerts.centre.people.district import bring, credit_code, settle
 
@@ -220,3 +222,27 @@ def test_killed_at_any_moment_the_next_call_is_on_time_or_at_the_start(
     }
     whole.close()
     torn.close()
+
+
+def test_a_directory_that_cannot_be_read_is_said_and_calls_go_on_when_it_can(
+    office: Office, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = tmp_path / "broken.sqlite"
+    broken.write_bytes(b"no database " * 1000)
+    caller, whole = office.caller, office.directory
+    office.tell(story().raised())
+
+    async def watch() -> None:
+        caller.receivers.directory = caller.patrols.directory = Directory(broken)
+        running = asyncio.create_task(caller.run())
+        while not caller.trouble:
+            await asyncio.sleep(0.02)
+        caller.receivers.directory = caller.patrols.directory = whole
+        while caller.trouble or not office.calls():
+            await asyncio.sleep(0.02)
+        running.cancel()
+
+    asyncio.run(asyncio.wait_for(watch(), 60))
+
+    assert "nobody can be called" in caplog.text
+    assert "people are called again" in caplog.text
