@@ -1,4 +1,4 @@
-"""Rationale: why each kind of event has an alarm, what follows without, how long there is (rationale.toml)."""
+"""Rationale: why each kind of event has an alarm, what follows without, how long there is to act."""
 
 from dataclasses import dataclass
 from functools import cache
