@@ -226,10 +226,11 @@ class Gateway:
 
     def _housekeeping(self) -> "Housekeeping":
         from gateway.housekeeping import Daily, Housekeeping
-
+        from gateway.weekly import Weekly
 
         daily = Daily(self.storage, self.clock, self.settings.site.id, self.files.hash)
-        return Housekeeping(self.settings.site.timezone, daily.jobs(), at_once=daily.catch_up)
+        jobs = {**daily.jobs(), "report": Weekly(self.files, self.clock.now_ns).write}
+        return Housekeeping(self.settings.site.timezone, jobs, at_once=daily.catch_up)
 
     def _far_stores(self) -> list["Carrier"]:
         stores: list[Carrier] = []

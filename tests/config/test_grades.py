@@ -21,7 +21,11 @@ FAULTS = (
 )
 EVERY_KIND = [
     *((medium, kind) for medium, kinds in KINDS.items() for kind in kinds.split()),
-    *((medium, kind) for medium in KINDS for kind in ("limit", "unknown", "late_detected", "regime_change", "gateway_silent")),
+    *(
+        (medium, kind)
+        for medium in KINDS
+        for kind in ("limit", "unknown", "late_detected", "regime_change", "gateway_silent")
+    ),
     *((medium, f"sensor_fault:{kind}") for medium in KINDS for kind in FAULTS.split()),
 ]
 
@@ -47,7 +51,9 @@ def test_every_kind_says_who_does_what_and_why(medium: str, kind: str) -> None:
 
 @pytest.mark.parametrize(("medium", "kind"), [pair for pair in EVERY_KIND if ":" not in pair[1]])
 def test_whatever_someone_must_act_on_is_at_least_p3(medium: str, kind: str) -> None:
-    assert (read_grades().of(medium, kind).grade <= "P3") == (kind not in {"late_detected", "regime_change", "off_wrist"})
+    assert (read_grades().of(medium, kind).grade <= "P3") == (
+        kind not in {"late_detected", "regime_change", "off_wrist"}
+    )
 
 
 def test_a_sensor_at_fault_is_maintenance_but_on_a_gas_detector_somebody_must_act() -> None:
