@@ -16,7 +16,7 @@ HELP = "the whole job on this machine: devices, gateway, linkage centre, and fou
 EXAMPLE = "watchline demo --minutes 2 --headless"
 EXTRA = "demo"
 
-LEARNED_DAYS = 14
+LEARNED_DAYS = 7
 SEED = 7
 INCIDENTS = (  # what is injected and where; first what takes longest to be seen
     ("burst", "water.south.riverside"),
