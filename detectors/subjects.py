@@ -119,6 +119,7 @@ class Moment:
     value: FloatArray  # (subjects, roles): the newest, NaN before the first of an epoch
     time_ns: TimeArray  # (subjects, roles): the end of its row
     before_ns: TimeArray  # (subjects, roles): the end of the row of the one before
+    pace_s: int  # what comes faster is looked at so often
 
     def of(self, role: str) -> tuple[BoolArray, FloatArray, TimeArray]:
         """(heard, value, time_ns) of a role, each (subjects,)."""
@@ -130,9 +131,10 @@ class Moment:
         return self.end_ns % (pace_s * SECOND_NS) == 0
 
     def since_s(self, role: str, most_periods: float = 2.0) -> FloatArray:
-        """Seconds that the newest reading of a role speaks of: since the one before, no gap counted."""
+        """Seconds that the newest reading of a role speaks of: since the one before it that was looked at,
+        no gap counted."""
         column = self.site.role(role)
-        period_s = self.site.period_s[:, column]
+        period_s = np.maximum(self.site.period_s[:, column], self.pace_s)
         gap_s = (self.time_ns[:, column] - self.before_ns[:, column]) / SECOND_NS
         known = self.heard[:, column] & (self.before_ns[:, column] != NEVER_NS)
         return np.where(known, np.minimum(gap_s, most_periods * period_s), 0.0)
@@ -230,7 +232,8 @@ class SubjectDetector(ABC):
         before_ns = time_ns.copy()
         value[subject, role] = told
         time_ns[subject, role] = row.end_ns
-        judged = self.weigh(Moment(site, row.end_ns, heard, value, time_ns, before_ns), memory)
+        moment = Moment(site, row.end_ns, heard, value, time_ns, before_ns, self.pace_s)
+        judged = self.weigh(moment, memory)
         speaks = site.points.speaks
         assert speaks is not None
         judged &= speaks

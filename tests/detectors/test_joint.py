@@ -49,6 +49,13 @@ def test_a_joint_whose_resistance_doubles_is_found_though_it_is_far_from_sixty_d
     assert "hotter than its load explains" in box.said()[0].sentence
 
 
+def test_readings_of_each_minute_of_which_it_looks_at_every_fifth_teach_it_as_soon() -> None:
+    minutely = [channel("box", name, 60.0, "power", name=name) for name in ("joint_temperature", "current")]
+    rose = Watched(Joint(), *minutely).live(life(4 * DAY, worse=2.0, since=3 * DAY))
+
+    assert list(rose) == [LOAD] and 3 * DAY <= rose[LOAD][0] <= 3 * DAY + 12 * HOUR
+
+
 def test_twice_the_load_explains_its_own_heat() -> None:
     assert watched().live(life(5.5 * DAY, since=5 * DAY, peak=1.5)) == {}
 
