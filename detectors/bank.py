@@ -13,8 +13,8 @@ from config import kinds
 from config.channels import ChannelTable
 from config.defaults import Defaults, defaults_for
 from config.errors import SettingsError
-from config.snapshot import Keyed, State, below, prefixed, restored
-from detectors.base import BoolArray, Detector, EventDetector, IntArray, ReadingBatch, Row
+from config.snapshot import State, below, prefixed
+from detectors.base import BoolArray, Detector, EventDetector, IntArray, ReadingBatch, Row, recall, saved
 from detectors.clock import Clock, DeviceClock
 from detectors.findings import Findings, Points, Usual
 from detectors.panel import Panel, Seat
@@ -240,20 +240,10 @@ class _Events:
             detector.restart(self._memories[name], clock_good)
 
     def state(self) -> State:
-        return {
-            f"{kind}/{name}": Keyed(self._keys(kind), array)
-            for kind, memory in self._memories.items()
-            for name, array in memory.items()
-        }
+        return saved(self._memories, self._points, self._channels)
 
     def restore(self, state: State) -> None:
-        for kind, memory in self._memories.items():
-            for name in memory:
-                memory[name] = restored(state, f"{kind}/{name}", self._keys(kind), memory[name])
-
-    def _keys(self, kind: str) -> tuple[str, ...]:
-        points = self._points[kind]
-        return tuple(f"{rule}|{self._channels.ids[int(c)]}" for rule, c in zip(points.rule, points.channel))
+        recall(self._memories, self._points, self._channels, state)
 
 
 def _covered(channels: ChannelTable) -> BoolArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import nan
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.channels import ChannelTable
+from config.snapshot import Keyed, State, restored
 from detectors.findings import Explanation, Findings, Points
 from ingest.readings import ReadingBatch
 from ingest.row import HUGE, Row
@@ -21,6 +23,29 @@ IntArray = NDArray[np.int32]
 TimeArray = NDArray[np.int64]
 Memory = dict[str, NDArray[Any]]
 """What a detector has learned and accumulated: arrays by name, axis 0 = its channels (or its points)."""
+
+
+def saved(memories: Mapping[str, Memory], points: Mapping[str, Points], channels: ChannelTable) -> State:
+    """What detectors remember of their points, by the detector's name: each row by its rule and channel."""
+    state: State = {}
+    for name, memory in memories.items():
+        keys = _keys(points[name], channels)
+        state |= {f"{name}/{array_name}": Keyed(keys, array) for array_name, array in memory.items()}
+    return state
+
+
+def recall(
+    memories: Mapping[str, Memory], points: Mapping[str, Points], channels: ChannelTable, state: State
+) -> None:
+    """Lay what `saved` gave onto fresh memories; rows that are new stay as they are."""
+    for name, memory in memories.items():
+        keys = _keys(points[name], channels)
+        for array_name, fresh in memory.items():
+            memory[array_name] = restored(state, f"{name}/{array_name}", keys, fresh)
+
+
+def _keys(points: Points, channels: ChannelTable) -> tuple[str, ...]:
+    return tuple(f"{rule}|{channels.ids[int(c)]}" for rule, c in zip(points.rule, points.channel))
 
 
 def where_heard(values: FloatArray, row: Row, otherwise: float) -> FloatArray:
@@ -53,6 +78,8 @@ __all__ = [
     "Row",
     "TimeArray",
     "only",
+    "recall",
+    "saved",
     "where_heard",
 ]
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from config import kinds
 from config.channels import ChannelTable
-from config.snapshot import Keyed, State, restored
-from detectors.base import BoolArray, IntArray, Memory, Row
+from config.snapshot import State
+from detectors.base import BoolArray, IntArray, Memory, Row, recall, saved
 from detectors.findings import Findings, Points
 from detectors.subjects import Seats, Site, SubjectDetector
 
@@ -84,16 +84,10 @@ class Rounds:
             self._detectors[name].restart(self._sites[name], memory)
 
     def state(self) -> State:
-        return {
-            f"{kind}/{name}": Keyed(self._keys(kind), array)
-            for kind, memory in self._memories.items()
-            for name, array in memory.items()
-        }
+        return saved(self._memories, self._points_by_name(), self._channels)
 
     def restore(self, state: State) -> None:
-        for kind, memory in self._memories.items():
-            for name in memory:
-                memory[name] = restored(state, f"{kind}/{name}", self._keys(kind), memory[name])
+        recall(self._memories, self._points_by_name(), self._channels, state)
 
     def _watch(self, kind: str, name: str, options: Mapping[str, Any], mine: BoolArray) -> None:
         if not mine.any():
@@ -105,9 +99,8 @@ class Rounds:
             detector if mine.all() else detector.over(np.flatnonzero(mine).astype(np.int32))
         )
 
-    def _keys(self, kind: str) -> tuple[str, ...]:
-        points = self._sites[kind].points
-        return tuple(f"{rule}|{self._channels.ids[int(c)]}" for rule, c in zip(points.rule, points.channel))
+    def _points_by_name(self) -> dict[str, Points]:
+        return {name: site.points for name, site in self._sites.items()}
 
 
 def _in_pace(row: Row, pace_s: int) -> bool:

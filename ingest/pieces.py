@@ -1,12 +1,10 @@
 """Pieces: a recording on disk as parts that fit into memory; nothing in it is believed unchecked."""
 
-import csv
 import logging
 import tempfile
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -22,7 +20,6 @@ from ingest.ticks import SECOND_NS
 log = logging.getLogger(__name__)
 
 AT_ONCE = 2_000_000  # readings in memory at a time
-CSV_BLOCK = 1 << 24
 NEEDED = ("time", "channel", "value")
 OPTIONAL = ("quality", "arrival", "conflict")
 A_TIME = "write times as RFC 3339 with a zone, such as 2026-01-02T03:04:05Z, or as integer nanoseconds"
@@ -184,7 +181,7 @@ def open_parquet(path: Path, intake: Intake) -> ParquetRecording:
     """Look at a file's footer; InputError when it is not one, or lacks what a recording must have."""
     file = intake.file(path)
     names = file.schema_arrow.names
-    _check_columns(path, names)
+    check_columns(path, names)
     ordering = "arrival" if "arrival" in names else "time"
     for name in {"time", ordering}:
         unit_ns(file.schema_arrow.field(name).type, name, path)
@@ -245,80 +242,6 @@ class Kept:
 
     def load(self) -> Iterator[ReadingBatch]:
         yield self.spool.read(self.start, self.rows)
-
-
-def spool_csv(path: Path, intake: Intake, spool: Spool) -> list[Kept]:
-    """Read a CSV file once, block by block, into the spool."""
-    import pyarrow as pa
-    from pyarrow import csv as arrow_csv
-
-    names, first = _csv_head(path)
-    _check_columns(path, names)
-    kinds: dict[str, Any] = {"channel": pa.string(), "value": pa.float64(), "quality": pa.string()}
-    kinds["conflict"] = pa.bool_()
-    for name in ("time", "arrival"):
-        integer = first.get(name, "").lstrip("-").isdigit()
-        kinds[name] = pa.int64() if integer else pa.timestamp("ns", tz="UTC")
-    kinds = {name: kind for name, kind in kinds.items() if name in names}
-    convert = arrow_csv.ConvertOptions(
-        column_types=kinds, include_columns=list(kinds), strings_can_be_null=True
-    )
-    kept = []
-    try:
-        read = arrow_csv.ReadOptions(block_size=CSV_BLOCK)
-        with arrow_csv.open_csv(path, read_options=read, convert_options=convert) as reader:
-            for batch in reader:
-                readings = intake.readings(pa.Table.from_batches([batch]), path)
-                if len(readings):
-                    kept.append(spool.keep(readings))
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise InputError(_first_bad_line(path, names) or f"{path}: cannot be read: {error}") from error
-    return kept
-
-
-def _first_bad_line(path: Path, names: Sequence[str]) -> str:
-    """What is wrong with the first row of a CSV file that cannot be used, with its line; "" if none is found.
-
-    Arrow names no line. The file is read once more, slowly, only after it was refused.
-    """
-    integer = None
-    with path.open(encoding="utf-8-sig", newline="", errors="replace") as file:
-        rows = csv.reader(file)
-        next(rows, [])
-        for row in filter(None, rows):
-            where = f"{path}:{rows.line_num}"
-            if len(row) != len(names):
-                return f"{where}: {len(row)} fields, the header has {len(names)}"
-            fields = dict(zip(names, row))
-            if integer is None:
-                integer = fields["time"].lstrip("-").isdigit()
-            for name in ("time", "arrival"):
-                if name in fields and not _is_moment(fields[name]):
-                    return f'{where}: {name} "{fields[name]}" is not a time that can be used; {A_TIME}'
-            if fields["time"].lstrip("-").isdigit() != integer:
-                return f"{where}: times are integers in some rows and texts in others; write them alike"
-            if not _is_number(fields["value"]):
-                return f'{where}: value "{fields["value"]}" is not a number; write booleans as 0 and 1'
-    return ""
-
-
-def _is_moment(text: str) -> bool:
-    """A moment with its zone that fits into 64-bit nanoseconds (the years 1678 to 2261)."""
-    if text.lstrip("-").isdigit():
-        return -(1 << 63) <= int(text) < 1 << 63
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return moment.tzinfo is not None and 1678 <= moment.year < 2262
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text or "nan")
-    except ValueError:
-        return False
-    return True
 
 
 def times(column: Any, name: str, path: Path | str) -> NDArray[np.int64]:
@@ -392,23 +315,10 @@ def _is_text(kind: Any) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind))
 
 
-def _check_columns(path: Path, names: Sequence[str]) -> None:
+def check_columns(path: Path, names: Sequence[str]) -> None:
     missing = [name for name in NEEDED if name not in names]
     if missing:
         raise InputError(
             f"{path}: no column {', '.join(missing)} (it has {', '.join(names[:12]) or 'none'});"
             f" a recording has {', '.join(NEEDED)}, and may have {', '.join(OPTIONAL)}"
         )
-
-
-def _csv_head(path: Path) -> tuple[list[str], dict[str, str]]:
-    """The header, and the first row by column."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file)
-            names = next(rows, [])
-            return names, dict(zip(names, next(filter(None, rows), [])))
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: neither Parquet nor UTF-8 text: {error}; name a recording") from error
-    except (OSError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error

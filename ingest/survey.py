@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from config.channels import ChannelTable
 from config.errors import InputError
+from ingest.csvfile import spool_csv
 from ingest.influxql import is_address, spool_influx
 from ingest.parquet import write_readings
-from ingest.pieces import Intake, Piece, Spool, open_parquet, spool_csv
+from ingest.pieces import Intake, Piece, Spool, open_parquet
 from ingest.readings import ReadingBatch
 from ingest.shelf import FACTS, leftovers
 from ingest.ticks import Command, Epoch, Tick
