@@ -24,10 +24,6 @@ Sink = Callable[[Sequence[AlertChange]], None]
 DASK = "dask://"
 
 
-class WorkerLost(Exception):
-    """A part's worker died again and again; says of what."""
-
-
 @dataclass(frozen=True)
 class Recording:
     """What is replayed. path: a file, an archive folder, or the address of a database."""

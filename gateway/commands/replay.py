@@ -68,7 +68,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from gateway.replaying import WorkerLost, Workers
+    from gateway.parts.part import WorkerLost
+    from gateway.replaying import Workers
     from gateway.unpacking import is_packed, unpacked
 
     workers = Workers(args.jobs, args.engine)

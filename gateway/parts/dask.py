@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from config.errors import InputError
-from gateway.parts.part import Job, Said, work
-from gateway.replaying import WorkerLost
+from gateway.parts.part import Job, Said, WorkerLost, work
 
 CONNECT_S = 10.0
 RETRIES = 3

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-from gateway.parts.part import Job, Said, work
-from gateway.replaying import WorkerLost
+from gateway.parts.part import Job, Said, WorkerLost, work
 
 LIVES = 3  # that a part gets before we give up
 

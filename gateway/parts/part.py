@@ -24,6 +24,10 @@ from ingest.window import Grid, Window
 READINGS_A_NEWS = 2_000_000  # a worker says how far it is at least so often
 
 
+class WorkerLost(Exception):
+    """A part's worker died again and again; says of what."""
+
+
 @dataclass(frozen=True)
 class Job:
     """All that a worker needs to know. `numbers`: its channels in the table of the whole site."""
