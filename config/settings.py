@@ -171,6 +171,7 @@ class Watching(Entry):
     folder = kinds.DETECTORS
 
     channels: str = Field(default="*", description='pattern of channel ids, such as "gas.*.pressure"')
+    enabled: bool = Field(default=True, description="false: nothing of this kind watches these channels")
     warning: Score | None = Field(
         default=None, description="score from which it warns; without it, the alarm budget's"
     )

@@ -140,16 +140,20 @@ class Bank:
         eligible["spike"] &= ~_is_one_of(channels, BRIEF_BY_NATURE)
         eligible["unrest"] &= ~_is_one_of(channels, BRIEF_BY_NATURE | RESTLESS_BY_NATURE)
         asked: list[Seat] = []
+        taken = dict.fromkeys(eligible, ~everywhere)
         for watching in reversed([w for w in watchings if issubclass(_class_of(w.kind), Detector)]):
             mine = np.zeros(len(channels), dtype=bool)
             mine[channels.matching(watching.channels)] = True
-            taken = [seat.eligible for seat in asked if seat.rule == watching.kind]
+            before = taken.get(watching.kind, ~everywhere)
+            taken[watching.kind] = before | mine
             eligible[watching.kind] = eligible.get(watching.kind, everywhere) & ~mine
+            if not watching.enabled:
+                continue
             asked.append(
                 Seat(
                     rule=watching.kind,
                     detector=self._detector(watching.kind, watching.options),
-                    eligible=mine & ~np.any(taken, axis=0) if taken else mine,
+                    eligible=mine & ~before,
                     name=f"{watching.kind}#{watching.channels}",
                     warning=watching.warning,
                     alarm=watching.alarm,
@@ -171,6 +175,7 @@ class Bank:
         return replace(detector, **{name: self._fitting[name] for name in open_fields & self._fitting.keys()})
 
     def _panel(self, period_s: float, members: IntArray, seats: Sequence[Seat]) -> Panel:
+        seated = [seat for seat in seats if seat.eligible[members].any()] or [seats[0]]  # all off: one, mute
         mine = [
             replace(
                 seat,
@@ -179,8 +184,7 @@ class Bank:
                 on_delay_s=_cut_one(seat.on_delay_s, members, len(self._channels)),
                 off_delay_s=_cut_one(seat.off_delay_s, members, len(self._channels)),
             )
-            for seat in seats
-            if seat.eligible[members].any()
+            for seat in seated
         ]
         learning = {seat.rule for seat in mine if seat.detector.calibrated}
         return Panel(self._channels, members, period_s, mine, FALSE_PER_CHANNEL_DAY / max(len(learning), 1))
@@ -202,7 +206,9 @@ class _Events:
             free = left.setdefault(watching.kind, np.ones(len(channels), dtype=bool))
             mine = np.zeros(len(channels), dtype=bool)
             mine[channels.matching(watching.channels)] = True
-            self._watch(watching.kind, f"{watching.kind}#{watching.channels}", watching.options, mine & free)
+            if watching.enabled:
+                name = f"{watching.kind}#{watching.channels}"
+                self._watch(watching.kind, name, watching.options, mine & free)
             free &= ~mine
         for kind in EVENT_KINDS:
             self._watch(kind, kind, {}, left[kind])

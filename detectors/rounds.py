@@ -41,8 +41,9 @@ class Rounds:
                 free = left.setdefault(watching.kind, everywhere.copy())
                 mine = np.zeros(len(channels), dtype=bool)
                 mine[channels.matching(watching.channels)] = True
-                name = f"{watching.kind}#{watching.channels}"
-                self._watch(watching.kind, name, watching.options, mine & free)
+                if watching.enabled:
+                    name = f"{watching.kind}#{watching.channels}"
+                    self._watch(watching.kind, name, watching.options, mine & free)
                 free &= ~mine
         for kind in SUBJECT_KINDS:
             self._watch(kind, kind, {}, left[kind])

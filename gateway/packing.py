@@ -219,6 +219,8 @@ def judging_settings(settings: GatewaySettings) -> str:
     lines += [f"links = {_toml(LINKS)}", f"context = {_toml(CONTEXT)}"]
     for watching in settings.watching:
         lines += ["", "[[watching]]", f"kind = {_toml(watching.kind)}"]
+        if not watching.enabled:
+            lines.append("enabled = false")
         for name in ("channels", "warning", "alarm", "hold_s", "options"):
             value = getattr(watching, name)
             if value is not None and value != {}:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 HELP = "read settings and report every mistake and the expected alarm load; starts nothing"
 EXAMPLE = "watchline check gateway.toml centre.toml"
 MOST_SHOWN = 8  # channels named in a warning
+FALL_QUANTITIES = ("fall", "acceleration_peak")
 
 
 @dataclass
@@ -108,6 +109,7 @@ def _judge_gateway(path: Path, verdict: Verdict) -> None:
     if settings.centre is None and not settings.notifier:
         verdict.warnings.append(f"{path.name}: neither [centre] nor [[notifier]]: alerts are told to nobody")
     verdict.warnings += _without_rationale(path, site)
+    verdict.warnings += _off_where_lives_hang_on_it(site)
     expected = budget(channels, settings.watching, settings.site.timezone)
     rules, total = expected.by(0), expected.total
     verdict.summary = {
@@ -186,6 +188,28 @@ def _without_rationale(path: Path, site: "SiteFiles") -> list[str]:
         return []
     records = "purpose, consequence and time to respond belong into config/rationale.toml"
     return [f"{path.name}: no rationale of {_some(lacking)}: {records}"]
+
+
+def _off_where_lives_hang_on_it(site: "SiteFiles") -> list[str]:
+    """Limits and falls that the settings switch off on channels that guard somebody's life."""
+    from config.defaults import defaults_for
+
+    channels = site.channels
+    guards = {
+        "limits": [any(level.life_safety for level in defaults_for(one).levels) for one in channels.channels],
+        "fall": [quantity in FALL_QUANTITIES for quantity in channels.quantity],
+    }
+    notices = []
+    for watching in site.settings.watching:
+        if not watching.enabled and watching.kind in guards:
+            numbers = channels.matching(watching.channels).tolist()
+            silent = [channels.ids[n] for n in numbers if guards[watching.kind][n]]
+            if silent:
+                notices.append(
+                    f"{watching.where}: {watching.kind} is switched off on {_some(silent)}: nobody will be "
+                    "called when a life hangs on it; delete this entry unless something else watches there"
+                )
+    return notices
 
 
 def _some(names: list[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,12 @@ import pytest
 
 from config.channels import Channel, ChannelTable
 from config.errors import SettingsError
+from config.load import read_gateway
 from config.snapshot import pack, unpack
-from detectors.bank import FALSE_PER_CHANNEL_DAY, Bank
+from detectors.bank import EVENT_KINDS, FALSE_PER_CHANNEL_DAY, ROW_KINDS, Bank
 from detectors.findings import ALARM, CALM
 from detectors.panel import Panel
+from detectors.rounds import SUBJECT_KINDS
 from ingest.readings import ReadingBatch
 from ingest.window import Window
 from tests.detectors.rows import START_NS, noise, row
@@ -29,6 +32,7 @@ class Watching:
     warning: float | None = None
     alarm: float | None = None
     hold_s: float = 5.0
+    enabled: bool = True
 
 
 SITE = ChannelTable(
@@ -43,7 +47,7 @@ SITE = ChannelTable(
 )
 
 
-def bank(*watchings: Watching) -> Bank:
+def bank(*watchings: Any) -> Bank:
     window = Window(SITE)
     return Bank(SITE, [(grid.period_s, grid.channels) for grid in window.grids], watchings)
 
@@ -94,6 +98,34 @@ def test_a_watching_replaces_the_built_in_detector_on_its_channels() -> None:
 
     assert {"gas.a.pressure", "gas.a.ch4"} <= held
     assert watched(asked) == watched(bank()) | {"jump": 4}
+
+
+def test_a_kind_can_be_switched_off_and_on_again_where_it_is_wanted() -> None:
+    off = Watching("jump", enabled=False)
+    everywhere = watched(bank())
+
+    assert watched(bank(off)) == {rule: count for rule, count in everywhere.items() if rule != "jump"}
+    assert watched(bank(off, Watching("jump", "gas.a.pressure")))["jump"] == 1
+    assert watched(bank(Watching("jump", "gas.a.pressure"), off)).get("jump", 0) == 0
+
+
+def test_a_site_on_which_all_is_switched_off_is_quiet() -> None:
+    silent = bank(*[Watching(kind, enabled=False) for kind in (*EVENT_KINDS, *ROW_KINDS, *SUBJECT_KINDS)])
+    grid = Window(SITE).grids[0]
+    judged = silent.judge_row(0, row(np.full(len(grid.channels), 1e6), 1, grid.period_s))
+
+    assert silent.judge_readings(ReadingBatch.of([0], [START_NS], [1e6]), START_NS) == []
+    assert not any(findings.severity.any() or np.isfinite(findings.score).any() for findings in judged)
+    assert all(not channels for _, channels, _ in silent.expected_alarms_per_day())
+    silent.restore(silent.state())
+
+
+def test_the_bench_of_six_detectors_is_judged_by_these_alone() -> None:
+    six = bank(*read_gateway(Path(__file__).parents[1] / "bench" / "six.toml").watching)
+
+    assert set(watched(six)) == {"jump", "drift", "rhythm", "stuck", "silence"}
+    assert six.points[0].rule == bank().points[0].rule  # limits
+    assert len(six.points) == 1 + len(six.panels)
 
 
 def test_limits_can_be_watched_otherwise_on_some_channels() -> None:

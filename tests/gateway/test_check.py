@@ -236,3 +236,17 @@ def test_false_alarms_are_expected_by_rule_and_by_channel_the_worst_first(
     assert total == pytest.approx(told["expected_false_alarms_per_day"])
     assert "by rule      jump" in out
     assert "most from a.flow" in out
+
+
+def test_switching_off_what_guards_lives_is_noticed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    off = '\n[[watching]]\nkind = "{}"\nenabled = false\n'
+    gas = "a.ch4,gas,a,ch4,%{LEL},1\n"
+    settings = site(tmp_path, SITE + off.format("limits") + off.format("jump"), CHANNELS + gas)
+
+    code, _, err = checked(capsys, settings)
+
+    assert code == 0
+    assert "limits is switched off on a.ch4" in err
+    assert "jump is switched off" not in err
