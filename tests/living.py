@@ -20,6 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from alerts.signing import new_secret
 from config.channels import Channel, ChannelTable
+from config.lists import time_ns
 from ingest.ledger import Ledger, read_ledger
 from simulators.district import District, demo_district
 from simulators.scenarios import rfc3339
@@ -210,6 +211,16 @@ class Town:
         """An event of the simulators, some seconds from now."""
         start = rfc3339(time.time_ns() + int(in_s * SECOND_NS))
         self._events.append({"kind": kind, "start": start, "seconds": seconds, **given})
+        self._write_script()
+
+    def end(self, kind: str) -> None:
+        """What was played of that kind is over now: somebody has closed the valve."""
+        for event in self._events:
+            if event["kind"] == kind:
+                event["seconds"] = (time.time_ns() - time_ns(event["start"])) / SECOND_NS
+        self._write_script()
+
+    def _write_script(self) -> None:
         part = self.script.with_suffix(".part")
         part.write_text(json.dumps(self._events))
         part.replace(self.script)
