@@ -13,6 +13,9 @@ from alerts.telling import particulars
 from config.channels import ChannelTable
 from config.grades import Grades
 
+QUIET = "P4"
+"""The grade of which nobody is told."""
+
 FRESH_NS = 3600 * SECOND_NS
 """So long after people were last told of an incident, a danger of another name in it is news to them."""
 
@@ -97,10 +100,10 @@ class Roll:
         """Whether people are told of a change of this alarm: its incident opens or grows worse, or `anew`.
 
         An old incident also grows worse by a danger of another name: a leak beside a valve that has been
-        shut for hours must not drown in it.
+        shut for hours must not drown in it. P4 is information: recorded and shown, never called out.
         """
         incident = self.incidents.open.get(alarm.incident)
-        if self.muted(alarm):
+        if alarm.grade == QUIET or self.muted(alarm):
             return False
         if incident is not None:
             if not (anew or worse(alarm.grade, incident.told) or self._another_danger(alarm, incident)):

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from alerts.alert import AlertChange
-from config.channels import Channel, ChannelTable, Link
+from config.channels import Channel, ChannelTable, Link, Planned
 from detectors.findings import ALARM, WARNING
-from tests.alerts.world import LINKS, Site
+from ingest.ticks import SECOND_NS
+from tests.alerts.world import LINKS, START_NS, Site
 
 
 def strange(site: Site, *where: tuple[str, str, int], after_s: float = 1.0) -> list[AlertChange]:
@@ -149,7 +150,20 @@ def test_the_sensors_of_a_zone_that_fall_silent_together_are_one_notice() -> Non
     )
 
     assert incidents(changes) == 1
-    assert len(told(changes)) == 1
+    assert {change.grade for change in changes} == {"P4"}
+    assert told(changes) == [], "maintenance is told by the list, not by a call"
+
+
+def test_information_is_recorded_quietly_and_told_once_it_is_worth_more() -> None:
+    test = Planned("bump_test", "g.b", START_NS, START_NS + 600 * SECOND_NS)
+    site = Site(planned=[test])
+    (quiet,) = strange(site, ("gas.ch4.high_high", "g.b.ch4", 1))
+
+    loud = site.wait(3600.0)
+
+    assert (quiet.grade, quiet.notify) == ("P4", False)
+    assert [(change.grade, change.notify) for change in loud] == [("P1", True)]
+    assert loud[0].incident == quiet.incident
 
 
 def test_an_incident_that_grows_worse_is_told_again() -> None:
