@@ -11,7 +11,7 @@ from config.channels import ChannelTable
 from config.snapshot import State
 from detectors.base import BoolArray, IntArray, Memory, Row, recall, saved
 from detectors.findings import Findings, Points
-from detectors.subjects import Seats, Site, SubjectDetector
+from detectors.subjects import Seats, Site, SubjectDetector, opens
 
 SUBJECT_KINDS = ("activity", "joint", "methane", "news2", "thermal", "unbalance", "vitals", "wandering")
 
@@ -105,4 +105,4 @@ class Rounds:
 
 
 def _in_pace(row: Row, pace_s: int) -> bool:
-    return row.period_s >= pace_s or row.end_ns % (pace_s * 10**9) == 0
+    return row.period_s >= pace_s or opens(row.end_ns, row.period_s, pace_s)

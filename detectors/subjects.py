@@ -115,6 +115,7 @@ class Moment:
 
     site: Site
     end_ns: int  # of the row
+    period_s: float  # of the row
     heard: BoolArray  # (subjects, roles): a level came with this row
     value: FloatArray  # (subjects, roles): the newest, NaN before the first of an epoch
     time_ns: TimeArray  # (subjects, roles): the end of its row
@@ -127,8 +128,8 @@ class Moment:
         return self.heard[:, column], self.value[:, column], self.time_ns[:, column]
 
     def whole(self, pace_s: int) -> bool:
-        """The row ends with a whole step of that length: time for what need not be done each minute."""
-        return self.end_ns % (pace_s * SECOND_NS) == 0
+        """The row is the first to end in such a step: time for what need not be done each minute."""
+        return opens(self.end_ns, self.period_s, pace_s)
 
     def since_s(self, role: str, most_periods: float = 2.0) -> FloatArray:
         """Seconds that the newest reading of a role speaks of: since the one before it that was looked at,
@@ -150,7 +151,7 @@ class SubjectDetector(ABC):
     """
 
     roles: ClassVar[tuple[str, ...]] = ()
-    pace_s: ClassVar[int] = 60  # of rows that come faster, only those that end with one are looked at
+    pace_s: ClassVar[int] = 60  # of rows that come faster, the first to end in each is looked at
     momentary: ClassVar[tuple[str, ...]] = ()  # arrays of the memory that do not outlive an epoch
     replaces: ClassVar[tuple[str, ...]] = (  # rules, on `instead`
         *("jump", "drift", "rhythm", "regime", "plateau", "novelty", "unrest", "spike", "scale"),
@@ -232,7 +233,7 @@ class SubjectDetector(ABC):
         before_ns = time_ns.copy()
         value[subject, role] = told
         time_ns[subject, role] = row.end_ns
-        moment = Moment(site, row.end_ns, heard, value, time_ns, before_ns, self.pace_s)
+        moment = Moment(site, row.end_ns, row.period_s, heard, value, time_ns, before_ns, self.pace_s)
         judged = self.weigh(moment, memory)
         speaks = site.points.speaks
         assert speaks is not None
@@ -248,6 +249,16 @@ class SubjectDetector(ABC):
             event_ns=np.full(len(site.points), row.end_ns, dtype=np.int64),
             explain=lambda point: self.say(site, point, memory),
         )
+
+
+def opens(end_ns: int, period_s: float, step_s: int) -> bool:
+    """Whether no row of this period ended in the same step of `step_s` before this one.
+
+    Where the period divides the step that is the row which ends with the step before; a period of 7 s has
+    such a row in every minute too.
+    """
+    step_ns = step_s * SECOND_NS
+    return end_ns // step_ns != (end_ns - round(period_s * SECOND_NS)) // step_ns
 
 
 def of_places(channels: ChannelTable, medium: str, roles: Sequence[str]) -> list[dict[str, int]]:

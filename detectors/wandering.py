@@ -22,8 +22,8 @@ class Wandering(SubjectDetector):
 
     Home is the position that channels.csv gives for the band; without one, where the wearer was at night:
     the mean of the nights' positions, each moving it by a hundredth, and nothing is judged before
-    `home_lessons` of them. The longest way is learned by day while nothing is wrong, and fades with
-    `half_life_s`; by day nothing is judged before `known_s` of it. A night out is an alarm, a day out a
+    `home_lessons` of them. The longest way is learned by day while nothing is wrong, once the wearer is back
+    within `night_m` (or a slow walk away would move the fence before it), and fades with `half_life_s`; by day nothing is judged before `known_s` of it. A night out is an alarm, a day out a
     warning (one grade lower). Two positions outside are needed, and a band off the wrist wanders nowhere.
     Distances are on the sphere, in the plane that touches it at home.
     Source: geofences of dementia care are set at 300 to 500 m; the rest are choices of this project.
@@ -59,6 +59,7 @@ class Wandering(SubjectDetector):
             "nights": np.where(given, self.home_lessons, 0),
             "given": given,
             "longest_m": np.zeros(len(site)),
+            "way_m": np.zeros(len(site)),  # the farthest of the way that the wearer is on
             "known_s": np.zeros(len(site)),
         }
 
@@ -88,7 +89,10 @@ class Wandering(SubjectDetector):
         self._settle(at, calm & night, memory, size)
         passed_s = np.where(calm, moment.since_s("latitude"), 0.0)
         longest_m *= 0.5 ** (passed_s / self.half_life_s)
-        np.maximum(longest_m, metres, out=longest_m, where=calm & homely)
+        way_m, back = memory["way_m"][:size], calm & (metres <= self.night_m)
+        np.maximum(way_m, metres, out=way_m, where=calm & homely)
+        np.maximum(longest_m, way_m, out=longest_m, where=back)
+        way_m[back] = 0.0
         known_s += passed_s
         judged: BoolArray = placed & homely
         return judged

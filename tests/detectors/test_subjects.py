@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from config import kinds
@@ -13,7 +15,7 @@ from config.snapshot import pack, unpack
 from detectors.base import Row
 from detectors.findings import Findings
 from detectors.rounds import SUBJECT_KINDS, Rounds
-from detectors.subjects import SubjectDetector, local_hour, phase_of
+from detectors.subjects import SubjectDetector, local_hour, opens, phase_of
 from tests.detectors.bands import MIDNIGHT, S, Watched, channel
 
 DETECTORS = [kinds.kind_class(kinds.DETECTORS, kind) for kind in SUBJECT_KINDS]
@@ -155,3 +157,30 @@ def test_local_hours_and_phases() -> None:
     assert local_hour(np.array([spring - S, spring]), "Europe/Berlin").round(2).tolist() == [2.0, 3.0]
     names = ("x.voltage_a", "x.current_l2", "x.joint_c_temp", "x.pressure", "x.alpha")
     assert [phase_of(name) for name in names] == ["a", "b", "c", "", ""]
+
+
+@given(st.floats(1.0, 60.0), st.sampled_from([60, 300]), st.integers(0, 10_000))
+def test_of_rows_of_any_period_one_is_looked_at_in_each_step(
+    period_s: float, step_s: int, first: int
+) -> None:
+    period_ns = round(period_s * S)
+    ends_ns = [MIDNIGHT + (first + number) * period_ns for number in range(3 * step_s)]
+    seen = [end_ns // (step_s * S) for end_ns in ends_ns if opens(end_ns, period_s, step_s)]
+    steps = {end_ns // (step_s * S) for end_ns in ends_ns[1:]}
+
+    assert len(seen) == len(set(seen)), "never twice in a step"
+    assert steps - set(seen) <= {ends_ns[0] // (step_s * S)}, "and in every step that began among them"
+    if step_s % period_s == 0:
+        assert all(opens(end, period_s, step_s) == (end % (step_s * S) == 0) for end in ends_ns)
+
+
+def test_a_joint_that_is_read_every_seven_seconds_is_known_as_soon_as_any_other() -> None:
+    here = table()
+    grids = [(7.0, np.arange(len(here), dtype=np.int32))]
+    rounds = Rounds(here, grids, [], "Asia/Shanghai")
+    usual = np.array([USUAL[quantity] for quantity in here.quantity])
+    for number in range(1, 6 * 3600 // 7):
+        rounds.judge(0, Row(usual, MIDNIGHT + number * 7 * S, 7.0))
+
+    taught_s = float(rounds.state()["joint/taught_s"].array.max())
+    assert taught_s > 5 * 3600.0

@@ -82,3 +82,12 @@ def test_the_plane_at_home_is_as_good_as_the_sphere(lat: float, lon: float, dlat
     (plane_m,) = _metres(np.array([[lat, lon]]), np.array([to]))
 
     assert plane_m == pytest.approx(sphere_m, rel=2e-3, abs=1.0)
+
+
+def test_a_slow_walk_away_does_not_move_the_fence_before_it() -> None:
+    anna = watched()
+    anna.live(days(0, 4))
+    noon = 4 * DAY + 12 * HOUR
+
+    said = [anna.hear(noon + 300.0 * step, at(60.0 * step))[RULE] for step in range(21)]
+    assert said[-1] == WARNING
