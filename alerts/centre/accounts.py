@@ -25,6 +25,7 @@ PASSWORD_MOST = 256
 SESSION_S = 12 * 3600  # a shift
 HASHER = PasswordHasher()  # argon2id, RFC 9106 low-memory profile
 _NOBODY = HASHER.hash(secrets.token_hex(16))  # checked for names that do not exist, so that both take as long
+_AREA = "LEFT JOIN account_area ON account_area.account = name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Account:
     role: str
     created_ns: int
     disabled: bool
+    area: str = ""  # the organisation that it is kept to, and what lies in it; "" = the whole district
 
     @property
     def is_administrator(self) -> bool:
@@ -108,20 +110,22 @@ def add_token(path: Path, name: str) -> str:
 def account_of(connection: sqlite3.Connection, token: str) -> Account | None:
     """The account that a program's token speaks for, unless it is disabled."""
     row = connection.execute(
-        "SELECT name, role, account.created_ns FROM token JOIN account ON name = account"
-        " WHERE token.hash = ? AND NOT disabled",
+        "SELECT name, role, account.created_ns, coalesce(area, '') FROM token"
+        f" JOIN account ON name = token.account {_AREA} WHERE token.hash = ? AND NOT disabled",
         (_hash(token),),
     ).fetchone()
     if row is None:
         return None
-    name, role, created_ns = row
-    return Account(name, role, created_ns, False)
+    name, role, created_ns, area = row
+    return Account(name, role, created_ns, False, area)
 
 
 def accounts(connection: sqlite3.Connection) -> list[Account]:
     """All accounts, by name."""
-    rows = connection.execute("SELECT name, role, created_ns, disabled FROM account ORDER BY name")
-    return [Account(name, role, created, bool(disabled)) for name, role, created, disabled in rows]
+    rows = connection.execute(
+        f"SELECT name, role, created_ns, disabled, coalesce(area, '') FROM account {_AREA} ORDER BY name"
+    )
+    return [Account(name, role, made, bool(disabled), area) for name, role, made, disabled, area in rows]
 
 
 def password_fits(connection: sqlite3.Connection, name: str, password: str) -> bool:
@@ -148,14 +152,15 @@ def open_session(connection: sqlite3.Connection, name: str, now_ns: int) -> str:
 def session_of(connection: sqlite3.Connection, token: str, now_ns: int) -> Session | None:
     """The session that a cookie opens, while it lasts and its account is not disabled."""
     row = connection.execute(
-        "SELECT name, role, created_ns, form_token, expires_ns FROM session JOIN account ON name = account"
+        "SELECT name, role, created_ns, coalesce(area, ''), form_token, expires_ns FROM session"
+        f" JOIN account ON name = session.account {_AREA}"
         " WHERE token_hash = ? AND expires_ns >= ? AND NOT disabled",
         (_hash(token), now_ns),
     ).fetchone()
     if row is None:
         return None
-    name, role, created_ns, form_token, expires_ns = row
-    return Session(Account(name, role, created_ns, False), form_token, expires_ns)
+    name, role, created_ns, area, form_token, expires_ns = row
+    return Session(Account(name, role, created_ns, False, area), form_token, expires_ns)
 
 
 def close_session(connection: sqlite3.Connection, token: str) -> None:

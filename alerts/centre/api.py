@@ -16,6 +16,7 @@ from alerts.centre.cases import Incident, timeline, waiting_for
 from alerts.centre.desk import Desk, by_urgency
 from alerts.centre.gate import FORM_MOST
 from alerts.centre.intake import JSON, RETRY_S, TooLarge, read_body
+from alerts.centre.people.areas import Areas
 from alerts.centre.words import Words
 from alerts.roster import duties_of
 
@@ -27,11 +28,15 @@ Handler = Callable[[Request, Account], Awaitable[Response]]
 
 
 class Api:
-    """`/api/v1/incidents`: the list, one incident, and acts; refusals say why, and change nothing."""
+    """`/api/v1/incidents`: the list, one incident, and acts; refusals say why, and change nothing.
 
-    def __init__(self, desk: Desk, packet: Callable[[Incident], dict[str, Any]]) -> None:
+    Of other areas than that of its account a token is told nothing, and the attempt stands in the log.
+    """
+
+    def __init__(self, desk: Desk, packet: Callable[[Incident], dict[str, Any]], areas: Areas) -> None:
         self.desk = desk
         self._packet = packet
+        self._areas = areas
 
     def token_only(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """Who has no good token learns nothing."""
@@ -53,27 +58,27 @@ class Api:
     async def incidents(self, request: Request, account: Account) -> Response:
         """The open incidents, the most urgent first; information only with `?all=1`."""
         everything = request.query_params.get("all") == "1"
-        found = [one for one in self.desk.board.open.values() if everything or not one.quiet]
+        found = [
+            one
+            for one in self.desk.board.open.values()
+            if (everything or not one.quiet) and self._areas.sees(account, one)
+        ]
         return _answer({"incidents": [self._brief(one) for one in by_urgency(found)[:LIST_MOST]]})
 
     async def incident(self, request: Request, account: Account) -> Response:
-        incident = self._incident(request)
-        if incident is None:
-            return _answer({"error": "not_found", "text": "there is no such incident"}, 404)
-        return _answer(self._whole(incident))
+        incident = await self._incident(request, account)
+        return incident if isinstance(incident, Response) else _answer(self._whole(incident))
 
     async def evidence(self, request: Request, account: Account) -> Response:
         """What whoever is sent out needs: what, where, since when, how sure, why, and what to do."""
-        incident = self._incident(request)
-        if incident is None:
-            return _answer({"error": "not_found", "text": "there is no such incident"}, 404)
-        return _answer(self._packet(incident))
+        incident = await self._incident(request, account)
+        return incident if isinstance(incident, Response) else _answer(self._packet(incident))
 
     async def act(self, request: Request, account: Account) -> Response:
         """One act; `idempotency-key` makes a repeat of the same request safe."""
-        incident = self._incident(request)
-        if incident is None:
-            return _answer({"error": "not_found", "text": "there is no such incident"}, 404)
+        incident = await self._incident(request, account)
+        if isinstance(incident, Response):
+            return incident
         once = request.headers.get("idempotency-key", "") or secrets.token_hex(12)
         if not (8 <= len(once) <= 64 and once.isascii() and once.isalnum()):
             return _answer({"error": "bad_key", "text": "idempotency-key: 8 to 64 letters or digits"}, 400)
@@ -122,11 +127,17 @@ class Api:
             return Response(status_code=503, headers={"retry-after": str(RETRY_S)})
         return _answer({"command": command})
 
-    def _incident(self, request: Request) -> Incident | None:
+    async def _incident(self, request: Request, account: Account) -> Incident | Response:
+        """The incident, or why it is not told."""
         found = self.desk.board.incidents.get("{gateway}/{incident}".format(**request.path_params))
         if found is not None and not found.alarms:
             found = self.desk.board.incidents.get(self.desk.board.moved_to(found))
-        return found if found is not None and found.alarms else None
+        if found is None or not found.alarms:
+            return _answer({"error": "not_found", "text": "there is no such incident"}, 404)
+        if not await self._areas.refuses(self.desk, account, found):
+            return found
+        text = f"your account is kept to {account.area}; this incident lies outside of it"
+        return _answer({"error": "forbidden", "text": text}, 403)
 
     def _brief(self, incident: Incident) -> dict[str, Any]:
         lead = incident.lead.said

@@ -75,6 +75,7 @@ class Change(Struct, frozen=True):
     advice_zh: Text = ""
     actor: Word = ""
     reason: Text = ""
+    grid: Word = ""
     rule: Any = None
     numbers: dict[str, float] = {}
     observed: dict[str, Any] | None = None

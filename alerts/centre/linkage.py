@@ -25,7 +25,6 @@ from alerts.centre.casebook import CasebookFailed
 from alerts.centre.gate import FORM_MOST
 from alerts.centre.intake import JSON, RETRY_S, TooLarge, read_body
 from alerts.centre.people import directory as people
-from alerts.centre.people.areas import area_of
 from alerts.centre.people.checking import read_rota
 from alerts.centre.people.lists import LISTS
 from alerts.centre.people.rota import SECOND_NS
@@ -192,7 +191,7 @@ class Linkage:
         """Refused, and on the record, where somebody asks beyond the area that they are kept to."""
         if self.directory.organisation(org) is None:
             raise Refused(404, f"org: there is no organisation {org[:80]!r} in the directory")
-        area = await self.desk.read(lambda connection: area_of(connection, account.name))
+        area = account.area
         if not self.directory.inside(org, area):
             reason = f"{what} of {org}: outside {area}"
             await self.desk.note("city.linkage.people.refused.v1", actor=account.name, reason=reason)

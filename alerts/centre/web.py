@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +14,7 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -31,6 +31,8 @@ from alerts.centre.events import ACCOUNT
 from alerts.centre.evidence import packet
 from alerts.centre.gate import FormRefused, Gate, Guarded, LoginRefused, own_path
 from alerts.centre.intake import Intake, TooLarge
+from alerts.centre.people.areas import Areas
+from alerts.centre.stream import Stream
 from alerts.centre.words import LANGUAGES, Words
 
 log = logging.getLogger(__name__)
@@ -38,9 +40,8 @@ log = logging.getLogger(__name__)
 HERE = Path(__file__).parent
 SHOWN_MOST = 60  # incidents of one grade on the board
 RECENT_MOST = 8
+CLOSED_MOST = 200  # looked through for those of an account's area
 AUDIT_MOST = 200
-PULSE_S = 10.0  # an open page hears something at least this often
-PAGES_MOST = 500  # open pages that are kept live
 LANGUAGE_COOKIE = "watchline-language"
 
 Handler = Callable[[Request, accounts.Session], Awaitable[Response]]
@@ -57,8 +58,9 @@ def application(
 ) -> ASGIApp:
     """The whole site. `gateways` are signing secrets by site id; `receivers` know who and what is near."""
     zone = ZoneInfo(timezone)
-    pages = Pages(desk, Gate(desk, secure=secure), zone, receivers)
-    api = Api(desk, lambda incident: packet(incident, zone, desk.clock(), receivers))
+    areas = Areas(None if receivers is None else receivers.directory)
+    pages = Pages(desk, Gate(desk, secure=secure), zone, receivers, areas)
+    api = Api(desk, lambda incident: packet(incident, zone, desk.clock(), receivers), areas)
     incident = "/incidents/{gateway}/{incident}"
     routes = [
         Route("/healthz", pages.health),
@@ -73,7 +75,7 @@ def application(
         Route(incident + "/evidence", pages.staff_only(pages.evidence)),
         Route(incident + "/{act}", pages.staff_only(pages.act), methods=["POST"]),
         *(Counter(pages.gate, pages._page, reports).routes(pages.staff_only) if reports else ()),
-        Route("/events", pages.events),
+        Route("/events", Stream(desk, pages.gate, areas).events),
         Route("/login", pages.show_login),
         Route("/login", pages.log_in, methods=["POST"]),
         Route("/logout", pages.staff_only(pages.log_out), methods=["POST"]),
@@ -98,8 +100,11 @@ def application(
 class Pages:
     """Every page and form."""
 
-    def __init__(self, desk: Desk, gate: Gate, timezone: ZoneInfo, receivers: Receivers | None) -> None:
+    def __init__(
+        self, desk: Desk, gate: Gate, timezone: ZoneInfo, receivers: Receivers | None, areas: Areas
+    ) -> None:
         self.desk = desk
+        self.areas = areas
         self.receivers = receivers
         self.gate = gate
         self.timezone = timezone
@@ -129,8 +134,13 @@ class Pages:
 
     async def board(self, request: Request, session: accounts.Session) -> Response:
         eye = self._eye(request)
-        opened = by_urgency([incident for incident in self.desk.board.open.values() if not incident.quiet])
-        quiet = by_urgency([incident for incident in self.desk.board.open.values() if incident.quiet])
+        account = session.account
+        seen = [one for one in self.desk.board.open.values() if self.areas.sees(account, one)]
+        opened = by_urgency([incident for incident in seen if not incident.quiet])
+        quiet = by_urgency([incident for incident in seen if incident.quiet])
+        closed = [
+            one for one in self.desk.board.recently_closed(CLOSED_MOST) if self.areas.sees(account, one)
+        ]
         by_grade = {grade: [one for one in opened if one.grade == grade] for grade in GRADES}
         gateways = [sight.gateway_line(one, self.desk, eye) for one in self.desk.gateways.values()]
         return self._page(
@@ -142,7 +152,7 @@ class Pages:
             more=sum(max(0, len(those) - SHOWN_MOST) for those in by_grade.values()),
             quiet=[self._card(one, eye) for one in quiet[:RECENT_MOST]],
             quiet_more=max(0, len(quiet) - RECENT_MOST),
-            recent=[self._card(one, eye) for one in self.desk.board.recently_closed(RECENT_MOST)],
+            recent=[self._card(one, eye) for one in closed[:RECENT_MOST]],
             gateways=gateways,
             counter=ADDRESS if self.receivers else "",
             learning=[one["id"] for one in gateways if one["state"] == "learning"],
@@ -150,10 +160,12 @@ class Pages:
         )
 
     async def incident(self, request: Request, session: accounts.Session) -> Response:
+        await self._own_area(request, session)
         return self._incident_page(request, session)
 
     async def evidence(self, request: Request, session: accounts.Session) -> Response:
         """The packet of an incident as JSON, in both languages."""
+        await self._own_area(request, session)
         incident = self.desk.board.incidents.get("{gateway}/{incident}".format(**request.path_params))
         if incident is None or not incident.alarms:
             raise HTTPException(404)
@@ -165,6 +177,7 @@ class Pages:
         once = form.get("once", "")
         if len(once) != 24 or not once.isalnum() or not once.isascii():
             raise FormRefused("has no number of its own")
+        await self._own_area(request, session)
         key = "{gateway}/{incident}".format(**request.path_params)
         try:
             await self.desk.act(key, request.path_params["act"], form, actor=session.account.name, once=once)
@@ -178,18 +191,6 @@ class Pages:
                 request, session, refusal=self._eye(request).words("trouble"), status=503
             )
         return RedirectResponse("/" if form.get("from") == "board" else _path(key), 303)
-
-    async def events(self, request: Request) -> Response:
-        """Server-sent events: which incidents changed; the page then fetches itself anew."""
-        session = await self.gate.session(request)
-        if session is None:
-            return Response(status_code=401)
-        if len(self.desk.listeners) >= PAGES_MOST:
-            return Response(status_code=503, headers={"retry-after": "30"})
-        token = request.cookies.get(self.gate.session_cookie, "")
-        return StreamingResponse(
-            self._stream(token), media_type="text/event-stream", headers={"x-accel-buffering": "no"}
-        )
 
     async def show_login(self, request: Request) -> Response:
         if await self.gate.session(request) is not None:
@@ -286,22 +287,13 @@ class Pages:
             request, "problem.html", None, status=status, message=self._eye(request).words(word)
         )
 
-    async def _stream(self, token: str) -> AsyncIterator[str]:
-        listener = self.desk.listen()
-        try:
-            yield f"retry: 2000\nevent: hello\ndata: {self.desk.board.number}\n\n"
-            while not self.desk.stopping:
-                keys = await listener.wait(PULSE_S)
-                if await self.gate.session_of(token) is None:
-                    yield "event: over\ndata: 0\n\n"
-                    return
-                if keys:
-                    yield f"event: change\ndata: {msgspec.json.encode(sorted(keys)).decode()}\n\n"
-                else:
-                    yield ": still here\n\n"
-                await asyncio.sleep(0.1)  # a storm of changes becomes ten refreshes a second at most
-        finally:
-            self.desk.leave(listener)
+    async def _own_area(self, request: Request, session: accounts.Session) -> None:
+        """Refused, and on the record, where somebody asks beyond the area that they are kept to."""
+        incident = self.desk.board.incidents.get("{gateway}/{incident}".format(**request.path_params))
+        if incident is None or not incident.alarms:
+            return
+        if await self.areas.refuses(self.desk, session.account, incident):
+            raise HTTPException(403)
 
     def _eye(self, request: Request) -> sight.Eye:
         asked = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE, "")

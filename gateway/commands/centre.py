@@ -20,7 +20,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--add-user", metavar="NAME", help="add somebody who may log in, and end")
     parser.add_argument("--add-token", metavar="NAME", help="print a new API token of an account, and end")
     parser.add_argument(
-        "--area", metavar="CODE", help="keep the account to an organisation: it sees the people of no other"
+        "--area",
+        metavar="CODE",
+        help="keep the account to an organisation: it sees the incidents and people of no other",
     )
     parser.add_argument("--role", help="staff or administrator, with --add-user (default: staff)")
 
@@ -32,6 +34,8 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError("--role goes with --add-user NAME")
     if args.area and not args.add_user:
         raise SettingsError("--area goes with --add-user NAME")
+    if args.area and args.role == "administrator":
+        raise SettingsError("--area goes with staff alone: an administrator's log shows the whole district")
     settings = read_centre(args.settings)
     if args.add_user:
         _add_user(settings.store.path, args.add_user, args.role or "staff")

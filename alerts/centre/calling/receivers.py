@@ -50,14 +50,6 @@ class Receivers:
                 found.setdefault((receiver.org, receiver.person), receiver)
         return list(found.values())
 
-    def territory(self, place: str) -> list[Organisation]:
-        """The organisations around a place, its grid first; a place is an asset, a pseudonym or a code."""
-        asset = self.directory.asset(place)
-        if asset is not None:
-            return self.directory.lineage(asset.grid)
-        resident = self.directory.resident(place)
-        return self.directory.lineage(resident.grid if resident is not None else place)
-
     def owner(self, matter: Matter) -> Organisation | None:
         """Whose thing it is: by the asset's credit code, else whoever answers for it in the district."""
         asset = self.directory.asset(matter.place)
@@ -88,7 +80,7 @@ class Receivers:
             return self.owner(matter)
         if name == "police":
             return next(iter(self.directory.organisations("police")), None)
-        around = self.territory(matter.place)
+        around = self.directory.around(matter.place)
         return next((one for one in around if one.kind == name), None)
 
     def _community(self, matter: Matter, now_ns: int) -> list[Receiver]:
@@ -96,7 +88,7 @@ class Receivers:
         resident = self.directory.resident(matter.place)
         carers = [self.directory.person(id) for id in resident.carers] if resident else []
         found = [_receiver(person, person.org) for person in carers if person is not None]
-        for one in self.territory(matter.place):
+        for one in self.directory.around(matter.place):
             if one.kind in ("grid", "community") and len(found) < MOST:
                 found += self._hands(one, HANDS[one.kind], now_ns)[: MOST - len(found)]
             if one.kind == "grid" and self._volunteers_may_go(matter):

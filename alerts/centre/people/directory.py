@@ -224,6 +224,14 @@ class Directory:
             code = one.parent
         return found
 
+    def around(self, place: str) -> list[Organisation]:
+        """The organisations around a place, its grid first; a place is an asset, a pseudonym or a code."""
+        asset = self.asset(place)
+        if asset is not None:
+            return self.lineage(asset.grid)
+        resident = self.resident(place)
+        return self.lineage(resident.grid if resident is not None else place)
+
     def inside(self, code: str, area: str) -> bool:
         """Whether an organisation is, or lies in, `area`; everything lies in the area ""."""
         return not area or any(one.code == area for one in self.lineage(code))

@@ -1,5 +1,6 @@
 """1+N and the dual centre for real: partners hear, answer and report; whoever has an area stays in it."""
 
+import http.client
 import http.server
 import json
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 from alerts.signing import new_secret, sign, verify
 from tests.alerts.centre.people.district import bring, credit_code, settle
-from tests.alerts.centre.world import Answer, Centre, centre, hidden, until
+from tests.alerts.centre.world import Answer, Centre, Person, centre, hidden, until
 
 GRID = "510108003002-01"
 
@@ -59,6 +60,29 @@ class Partner:
         body = json.dumps([event]).encode()
         headers = sign(secret or self.secret, f"m-{self.number}", at_s or int(time.time()), body)
         return there.request("POST", f"/api/v1/partners/{self.organisation}", body, headers)
+
+
+class Listening:
+    """An open page: the incidents whose changes it was told of so far."""
+
+    def __init__(self, there: Centre, person: Person) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", there.port, timeout=60)
+        cookie = "; ".join(f"{name}={value}" for name, value in person.cookies.items())
+        self._connection.request("GET", "/events", headers={"cookie": cookie})
+        self._answer = self._connection.getresponse()
+        assert self._answer.status == 200
+        self._answer.readline()
+        self._heard: set[str] = set()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def heard(self) -> set[str]:
+        return set(self._heard)
+
+    def _listen(self) -> None:
+        while line := self._answer.readline():
+            name, _, value = line.decode().strip().partition(": ")
+            if name == "data" and value.startswith("["):
+                self._heard |= set(json.loads(value))
 
 
 class City:
@@ -180,6 +204,50 @@ def test_a_community_user_sees_the_people_of_the_community_and_of_no_other(city:
     assert {one["role"] for one in all_of_it.json["people"]} == {"volunteer"}
     page = city.there.person("wang").see("/administration?lang=en")
     assert "people of 510108004001-01: outside 510108003002" in page, "the refusal is on the record"
+
+
+def test_a_community_user_sees_the_incidents_of_the_community_and_of_no_other(city: City) -> None:
+    gateway = city.there.gateway()
+    own = gateway.alarm("water.west.pump", grade="P3", kind="low_pressure")
+    other = gateway.alarm("510108004001-01", grade="P3", kind="low_pressure")
+    nowhere = gateway.alarm("place.unknown", grade="P3", kind="low_pressure")
+    person = city.there.person("lane")
+    stream = Listening(city.there, person)
+    gateway.tell(own.raised(), other.raised(), nowhere.raised())
+
+    listed = {one["incident"] for one in city.ask("lane", "GET", "incidents").json["incidents"]}
+    assert own.key in listed
+    assert not listed & {other.key, nowhere.key}
+    assert {own.key, other.key, nowhere.key} <= {
+        one["incident"] for one in city.ask("wang", "GET", "incidents").json["incidents"]
+    }
+    assert city.ask("lane", "GET", f"incidents/{own.key}").status == 200
+    acts = ("", "/evidence", "/acknowledged")
+    for key in (other.key, nowhere.key):
+        asked = [city.ask("lane", "POST" if "ack" in act else "GET", f"incidents/{key}{act}") for act in acts]
+        assert [answer.status for answer in asked] == [403] * 3
+        assert (
+            asked[0].json["text"] == "your account is kept to 510108003002; this incident lies outside of it"
+        )
+        pages = [person.request("GET", f"/incidents/{key}{act}").status for act in acts[:2]]
+        assert pages == [403, 403]
+    board = person.see()
+    assert own.key in board
+    assert other.key not in board
+    assert city.ask("wang", "GET", f"incidents/{other.key}").json["stage"] == "received", "nothing was done"
+    until(lambda: own.key in stream.heard(), 60)
+    assert not {other.key, nowhere.key} & stream.heard()
+    audit = city.there.person("wang").see("/administration?lang=en")
+    assert f"{other.key}: outside 510108003002" in audit, "the refusal is on the record"
+
+
+def test_an_administrator_is_kept_to_no_area(city: City) -> None:
+    command = [sys.executable, "-m", "gateway.cli", "centre", str(city.there.settings)]
+    words = ("--add-user", "zhao", "--role", "administrator", "--area", "510108003002")
+    done = subprocess.run([*command, *words], input="correct horse battery\n", capture_output=True,
+                          text=True, timeout=60, check=False)  # fmt: skip
+    assert done.returncode == 2
+    assert "--area goes with staff alone" in done.stderr
 
 
 def test_a_change_of_the_rota_counts_at_once_and_a_wrong_one_is_refused(city: City) -> None:
