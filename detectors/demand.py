@@ -13,7 +13,7 @@ import numpy as np
 
 from config.channels import ChannelTable
 from detectors.base import BoolArray, FloatArray, IntArray, Memory, Row
-from detectors.rhythm import place_in_day
+from detectors.days import HOURS, moment_of
 
 WAYS = {
     "flow": 1.0,
@@ -60,9 +60,10 @@ class Demand:
         """Shrink `residual` and `raw` of a rhythm's memory by what demand explains; never beyond 0."""
         if not len(self._of):
             return
-        hour, *_ = place_in_day(self._timezone, row.end_ns, row.period_s)
+        hour = moment_of(self._timezone, row.end_ns, row.period_s).hour % HOURS
         before_ns = row.end_ns - round(row.period_s * 1e9)
-        if hour == NIGHT[1] and place_in_day(self._timezone, before_ns, row.period_s)[0] != hour:
+        before = moment_of(self._timezone, before_ns, row.period_s).hour % HOURS
+        if hour == NIGHT[1] != before:
             self._learn(memory)  # once a day: courses change slowly
         self._shrink(memory, at_night=NIGHT[0] <= hour < NIGHT[1])
 

@@ -1,23 +1,20 @@
 """Rhythm: a value that is unusual for this hour of the day."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
-from math import floor
 from typing import ClassVar
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from detectors import tails
+from config.daykinds import country_of
+from detectors import days, tails
 from detectors.base import BoolArray, Detector, Explanation, FloatArray, Memory, Row, only, where_heard
+from detectors.days import HOUR_S, HOURS
 from detectors.jump import TO_DEVIATION
 
-HOURS = 24
-HOUR_S = 3600.0
 BOUND = 4.0  # deviations at most by which one calm row moves the baseline
 SHARED_ROWS = 5.0  # weight, in rows of an hour, of the channel's usual deviation beside that of the hour
 ADOPTED_SHARE = 0.2  # of what an hour weighs is kept where staff adopted a new level
+BY_TIMEZONE = "by timezone"
 FIRST_ROWS = 3.0  # rows that an hour needs at least
 
 
@@ -29,12 +26,14 @@ class Rhythm(Detector):
     in it so far, up to `days`. An hour is judged from its second visit on (an hourly channel: the fourth);
     until the fifth or so the spread is widened, because one or two days say little about how days differ.
     Before an hour is known, the one before stands in for it, so that the first day already has a level (not
-    a score). Cold state: 3 x 24 numbers a channel.
+    a score). Weekends and holidays add their own offset to each hour, once they show that they differ
+    (`days.py`). Cold state: 3 x 24 numbers a channel, and 19 x 24 of half the size for kinds of days.
     """
 
     noise_floor: float | FloatArray = 0.0  # the least spread that is believed, in the channel's unit
     timezone: str = "Asia/Shanghai"
     days: float = 10.0  # memory of the baseline, in visits of an hour
+    holidays: str = BY_TIMEZONE  # country whose holidays count, such as "CN"; "" = weekends alone
 
     leaves_residual: ClassVar[bool] = True
     on_samples: ClassVar[int] = 3  # what comes suddenly is told by jump, which knows better what it is
@@ -47,16 +46,25 @@ class Rhythm(Detector):
         memory["residual"] = np.full(channels, np.nan)
         memory["raw"] = np.full(channels, np.nan)
         memory["loading"] = np.full(channels, np.nan)  # how far demand moves each: for `demand.py`
-        return memory
+        return memory | days.fresh(channels)
+
+    @property
+    def country(self) -> str:
+        """Whose holidays count."""
+        return country_of(self.timezone) if self.holidays == BY_TIMEZONE else self.holidays
 
     def score(self, row: Row, memory: Memory) -> FloatArray:
-        hour, before, after, share = place_in_day(self.timezone, row.end_ns, row.period_s)
+        moment = days.moment_of(self.timezone, row.end_ns, row.period_s)
+        hour, before, after = moment.hour % HOURS, moment.before % HOURS, (moment.before + 1) % HOURS
         level, taught, raw = memory["level"], memory["taught"][:, hour], memory["raw"]
-        expected = self._expected(level[:, before], level[:, after], share)
+        expected = self._expected(level[:, before], level[:, after], moment.share)
         seen_before, seen_after = memory["taught"][:, before], memory["taught"][:, after]
         if np.count_nonzero(seen_before) < len(raw) or np.count_nonzero(seen_after) < len(raw):
             expected = np.where(seen_after == 0.0, level[:, before], expected)
             expected = np.where(seen_before == 0.0, level[:, after], expected)
+        extra = days.added(moment, self.country, memory)
+        if extra is not None:
+            expected += extra
         shared = SHARED_ROWS / (taught + SHARED_ROWS)
         deviation = memory["deviation"][:, hour]
         deviation = deviation + shared * (memory["usual"] - deviation)
@@ -75,7 +83,9 @@ class Rhythm(Detector):
         return raw
 
     def learn(self, row: Row, calm: BoolArray, memory: Memory) -> None:
-        hour, *_ = place_in_day(self.timezone, row.end_ns, row.period_s)
+        moment = days.moment_of(self.timezone, row.end_ns, row.period_s)
+        days.hear(row, moment, calm, self.country, memory)
+        hour = moment.hour % HOURS
         rows_an_hour = HOUR_S / row.period_s
         level, deviation, taught = (memory[name][:, hour] for name in ("level", "deviation", "taught"))
         pupils = calm if row.whole else calm & row.heard
@@ -108,6 +118,7 @@ class Rhythm(Detector):
         known = memory["taught"][chosen]
         memory["level"][chosen] += np.where(known > 0.0, shift[chosen][:, None], 0.0)
         memory["taught"][chosen] = np.minimum(known, ADOPTED_SHARE * known.max(axis=1, initial=0.0)[:, None])
+        days.adopt(chosen, memory)
 
     def _expected(self, before: FloatArray, after: FloatArray, share: float) -> FloatArray:
         """Between the middles of two hours."""
@@ -131,21 +142,3 @@ class Rhythm(Detector):
             direction=1 if high else -1,
             numbers={"expected": expected, "spread": spread, "raw": float(memory["raw"][channel])},
         )
-
-
-@lru_cache(maxsize=16)
-def place_in_day(timezone: str, end_ns: int, period_s: float) -> tuple[int, int, int, float]:
-    """(hour of the row's middle, the hours whose middles lie before and after it, share of the latter)."""
-    middle_s = end_ns * 1e-9 - period_s / 2
-    hours = ((middle_s + _offset_s(timezone, int(middle_s // 900))) / HOUR_S) % HOURS
-    from_middle = hours - 0.5
-    before = floor(from_middle)
-    return int(hours) % HOURS, before % HOURS, (before + 1) % HOURS, from_middle - before
-
-
-@lru_cache(maxsize=64)
-def _offset_s(timezone: str, quarter: int) -> float:
-    """Local time minus UTC in that quarter of an hour since 1970."""
-    local = datetime.fromtimestamp(quarter * 900, UTC).astimezone(ZoneInfo(timezone))
-    offset = local.utcoffset()
-    return offset.total_seconds() if offset else 0.0

@@ -4,9 +4,12 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from zoneinfo import ZoneInfo
 
+from config.daykinds import country_of, prepare
 from config.load import read_site
 from gateway.field import Field
 from gateway.vitals import Systemd, Vitals
@@ -159,6 +162,7 @@ class Gateway:
         from gateway.watch import build_watch, with_deadlines
 
         site = self.settings.site
+        prepare(country_of(site.timezone), [datetime.now(ZoneInfo(site.timezone)).year])
         watch = build_watch(
             self.files.channels,
             links=self.files.links,

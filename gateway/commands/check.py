@@ -5,12 +5,15 @@ import json
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from config.daykinds import country_of, doubts
 from config.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -110,6 +113,7 @@ def _judge_gateway(path: Path, verdict: Verdict) -> None:
         verdict.warnings.append(f"{path.name}: neither [centre] nor [[notifier]]: alerts are told to nobody")
     verdict.warnings += _without_rationale(path, site)
     verdict.warnings += _off_where_lives_hang_on_it(site)
+    verdict.warnings += _without_holidays(path, settings.site.timezone)
     expected = budget(channels, settings.watching, settings.site.timezone)
     rules, total = expected.by(0), expected.total
     verdict.summary = {
@@ -170,6 +174,12 @@ def fed_ids(source: Any) -> list[str] | None:
     if profile is None or place is None:
         return None
     return [f"{place}.{point.name}" for point in profile.points]
+
+
+def _without_holidays(path: Path, timezone: str) -> list[str]:
+    """Why holidays of this year are not known to the baselines; nothing where they are."""
+    said = doubts(country_of(timezone), [datetime.now(ZoneInfo(timezone)).year])
+    return [f"{path.name}: {doubt}: baselines know weekends, and no holidays" for doubt in said]
 
 
 def _without_rationale(path: Path, site: "SiteFiles") -> list[str]:
