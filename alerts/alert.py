@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 TYPE_PREFIX = "city.linkage.alert."
@@ -95,6 +96,7 @@ class AlertChange:
         }
 
 
+@lru_cache(maxsize=4096)  # the alarms of a flood share their moments
 def rfc3339(time_ns: int) -> str:
     """UTC with milliseconds and a Z, such as 2026-01-05T02:14:07.250Z."""
     moment = datetime.fromtimestamp(time_ns // 1_000_000_000, UTC)

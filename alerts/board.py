@@ -4,7 +4,8 @@ At rest a board costs one comparison of arrays. A Python object is made only for
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -146,6 +147,7 @@ class Board:
     def _rise(self, point: int, severity: int, heard: bool, findings: Findings, now_ns: int) -> Turned | None:
         self.falling.pop(point, None)
         rising = self.rising.get(point)
+        fresh = rising is None
         if rising is None:
             deadline_ns = now_ns + int(self.on_ns[point])
             event_ns = int(findings.event_ns[point])
@@ -156,7 +158,7 @@ class Board:
         rising.samples += heard
         if now_ns < rising.deadline_ns or not self._enough(point, rising):
             return None
-        if heard:  # else nothing is known that was not when it began; `due` would say so too
+        if heard and not fresh:  # else nothing is known that was not when it began; `due` would say so too
             rising.explanation = _explained(findings, point)
         return self._risen(point)
 
@@ -180,7 +182,9 @@ class Board:
 
 def _explained(findings: Findings, point: int) -> Explanation:
     score = float(findings.score[point])
-    return replace(findings.explain(point), score=score if score == score else 0.0)
+    said = findings.explain(point)
+    score = score if score == score else 0.0
+    return Explanation(said.sentence, said.direction, said.observed, said.numbers, score, said.scores)
 
 
 def said(explanation: Explanation) -> list[Any]:
@@ -192,5 +196,9 @@ def said(explanation: Explanation) -> list[Any]:
 
 def plain(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """A mapping with plain Python values, so that JSON can say it; what is not finite is left out."""
-    found = {str(k): v.item() if isinstance(v, np.generic) else v for k, v in mapping.items()}
-    return {k: v for k, v in found.items() if not isinstance(v, float) or np.isfinite(v)}
+    found: dict[str, Any] = {}
+    for name, value in mapping.items():
+        value = value.item() if isinstance(value, np.generic) else value
+        if not isinstance(value, float) or isfinite(value):
+            found[str(name)] = value
+    return found

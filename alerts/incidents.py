@@ -255,7 +255,7 @@ class Incidents:
         found = [
             incident
             for incident in self._of(self._in.get((alarm.medium, alarm.zone), ()), EVENT)
-            if not (alarm.place in self._neighbours and not incident.places.isdisjoint(self._neighbours))
+            if not (alarm.place in self._neighbours and self._linked_somewhere(incident))
             and _within(incident, alarm, now_ns, m.zone_s, m.zone_periods)
         ]
         kind = believe([alarm.clue()], {}).kind
@@ -278,6 +278,9 @@ class Incidents:
 
     def _of(self, ids: Iterable[str], family: str) -> list[Incident]:
         return [self.open[id] for id in ids if self.open[id].family == family]
+
+    def _linked_somewhere(self, incident: Incident) -> bool:
+        return any(place in self._neighbours for place in incident.places)
 
     def _close(self, incident: Incident, alarm: Alarm) -> bool:
         return not incident.places.isdisjoint(self.near(alarm.place))

@@ -1,6 +1,7 @@
 """Raising: points that turned become alarms, alarms become incidents, and what it means is concluded."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from hashlib import sha256
@@ -20,6 +21,9 @@ from alerts.why import contributions, marked, pictured, why
 from detectors.findings import ALARM, Explanation
 
 LADDER = re.compile(r"(.+\.(?:high|low))(_high|_low)?")  # gas.ch4.high_high says all that gas.ch4.high would
+PICTURED, PICTURED_IN_ALL = 8, 500
+"""Alarms of an incident, and of all, that carry a plot and their reasons in one moment beside those told."""
+
 SILENT = frozenset({"sensor_fault:dropout", "sensor_fault:battery_death"})
 """Faults that say nothing about the values that do come."""
 
@@ -49,6 +53,7 @@ class Raising:
         self.roll = roll
         self._upstream = upstream
         self._shares: dict[str, list[dict[str, Any]]] = {}  # by incident, of this moment
+        self._pictured: Counter[str] = Counter()  # plots by incident, of this moment
         self._zone = zone  # of the times in a plot
         self.announcements = announcements
         self._totals: dict[tuple[str, str], int] = {}
@@ -88,7 +93,7 @@ class Raising:
         for one in fresh:
             self._grade(one.alarm, one.was)
             self._suppress(one.alarm, keys)
-        self._shares = {}
+        self._shares, self._pictured = {}, Counter()
         for one in sorted(fresh, key=lambda one: (one.alarm.grade, roll.channels.ids[one.alarm.channel])):
             self._announce(one)
         for incident in touched.values():
@@ -229,9 +234,14 @@ class Raising:
     def _evidence(self, alarm: Alarm, notify: bool) -> dict[str, Any]:
         """Why, and a plot; where people are told, also the picture and where it could be shut off.
 
-        Of a wristband nothing of it.
+        Of a wristband nothing of it. Ten thousand alarms in one moment would otherwise draw for seconds,
+        and the first message would wait for the last picture.
         """
         if alarm.medium == "wristband":
+            return {}
+        self._pictured.update((alarm.incident, ""))
+        many = self._pictured[alarm.incident] > PICTURED or self._pictured[""] > PICTURED_IN_ALL
+        if many and not notify:
             return {}
         recent = None if self.roll.around is None else self.roll.around.recent(alarm.channel)
         days = () if recent is None else recent.get("days", ())

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, tzinfo
 from typing import Any, Protocol
 
@@ -16,7 +15,7 @@ from alerts.overlays import Refused
 from config.channels import ChannelTable
 from config.snapshot import Keyed, State, below, prefixed, restored
 from detectors.base import IntArray
-from detectors.findings import Findings, Usual
+from detectors.findings import Explanation, Findings, Usual
 from gateway.pastdays import PastDays
 from ingest.readings import ReadingBatch
 from ingest.row import Row
@@ -111,7 +110,10 @@ class Hearing:
         band = {f"usual_{name}": usual.numbers[name] for name in ("low", "high") if name in usual.numbers}
         expected = {name: usual.numbers[name] for name in ("expected", "spread") if name in usual.numbers}
         numbers = {**expected, **band, **one.explanation.numbers}
-        explanation = replace(one.explanation, numbers=numbers, scores=usual.scores)
+        said = one.explanation
+        explanation = Explanation(
+            said.sentence, said.direction, said.observed, numbers, said.score, usual.scores
+        )
         return board, one._replace(explanation=explanation)
 
     def next_deadline_ns(self) -> int:
