@@ -72,19 +72,19 @@ def moment_ns(text: str) -> int:
     return int(moment_of({"time": text}).timestamp()) * NANOSECONDS
 
 
-def read_contacts(path: Path) -> dict[str, str]:
-    """Addresses by id. SettingsError where the file is open to others, or a line cannot be used."""
+def read_contacts(path: Path, key: str = "contacts") -> dict[str, str]:
+    """Addresses by id. SettingsError where the file (option `key`) is open to others, or a line is wrong."""
     try:
         if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise SettingsError(f"contacts: {path} can be read by others; run  chmod 600 {path}")
+            raise SettingsError(f"{key}: {path} can be read by others; run  chmod 600 {path}")
         written = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"contacts: {path} cannot be read: {error}") from error
+        raise SettingsError(f"{key}: {path} cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"contacts: {path} is not TOML: {error}") from error
+        raise SettingsError(f"{key}: {path} is not TOML: {error}") from error
     wrong = [id for id, to in written.items() if not ID.fullmatch(id) or not isinstance(to, str) or not to]
     if wrong:
-        raise SettingsError([f'contacts: {path}: {id[:64]} must be written  id = "address"' for id in wrong])
+        raise SettingsError([f'{key}: {path}: {id[:64]} must be written  id = "address"' for id in wrong])
     if not written:
-        raise SettingsError(f'contacts: {path} names nobody; add a line  id = "address"')
+        raise SettingsError(f'{key}: {path} names nobody; add a line  id = "address"')
     return written

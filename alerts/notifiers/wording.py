@@ -13,6 +13,7 @@ _WORDS = {
     "raised": ("报警", "raised"),
     "updated": ("更新", "update"),
     "escalated": ("加重", "worse"),
+    "called": ("请处置", "you are called"),
     "cleared": ("恢复", "over"),
     "acknowledged": ("已确认", "acknowledged"),
     "unshelved": ("搁置结束", "shelf ended"),
@@ -42,7 +43,7 @@ def message(event: CloudEvent, language: str, zone: tzinfo) -> Message:
     chinese = language == "zh"
     grading = read_grades().of(str(data.get("medium", "")), str(data.get("kind", "")))
     grade = str(data.get("grade", ""))
-    what = kind_of(event)
+    what = "called" if data.get("to") else kind_of(event)
     marks = [word(name, chinese) for name in ("repeat", "test") if data.get(name)]
     if chinese:
         title = str(data.get("title_zh") or grading.title_zh)

@@ -55,7 +55,7 @@ class Posts:
 
 
 @contextlib.contextmanager
-def posts() -> Iterator[Posts]:
+def posts(port: int = 0) -> Iterator[Posts]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
@@ -69,7 +69,7 @@ def posts() -> Iterator[Posts]:
         def log_message(self, format: str, *args: Any) -> None:
             """Quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     there = Posts(f"http://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
