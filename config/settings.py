@@ -322,6 +322,11 @@ class Gateway(Settings):
     heartbeat_s: Annotated[Seconds, Field(gt=0)] = Field(
         default=60.0, description="time between its heartbeats; after three missed ones it counts as silent"
     )
+    area: str = Field(
+        default="",
+        description="organisation where it stands: by its rota the gateway calls while cut off;"
+        " without it, by the duty desk's",
+    )
 
 
 class Cases(Settings):

@@ -119,7 +119,8 @@ def _caller(settings: CentreSettings, desk: Desk) -> Caller | None:
             f"[people] directory: {people.directory} cannot be used as a directory: {error}"
         ) from error
     receivers = Receivers(directory, routing, people.desk, people.last)
-    caller = Caller(desk, receivers, routing, tells=bool(settings.notifier))
+    areas = {gateway.id: gateway.area or people.desk for gateway in settings.gateway}
+    caller = Caller(desk, receivers, routing, tells=bool(settings.notifier), areas=areas)
     caller.load()
     return caller
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -25,6 +25,7 @@ from alerts.centre.calling.escalation import (
 from alerts.centre.calling.ladder import Matter, Step, ladder_of
 from alerts.centre.calling.patrols import Patrols
 from alerts.centre.calling.receivers import Receiver, Receivers
+from alerts.centre.calling.rosters import Rosters
 from alerts.centre.casebook import CasebookFailed, append
 from alerts.centre.cases import Incident
 from alerts.centre.desk import Desk
@@ -43,12 +44,24 @@ COLUMNS = "incident, armed, grade, began_ns, step, calls, called_ns, taken, arri
 
 
 class Caller:
-    """Runs on the desk's loop. `tells`: somebody reads the outbox, so that calls go there too."""
+    """Runs on the desk's loop. `tells`: somebody reads the outbox, so that calls go there too.
 
-    def __init__(self, desk: Desk, receivers: Receivers, routing: Routing, *, tells: bool) -> None:
+    `areas`: by gateway the organisation in whose area it stands, for its roster.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        receivers: Receivers,
+        routing: Routing,
+        *,
+        tells: bool,
+        areas: Mapping[str, str] | None = None,
+    ) -> None:
         self.desk = desk
         self.attending = Attending(desk, receivers, routing)
         self.patrols = Patrols(desk, receivers.directory)
+        self.rosters = Rosters(desk, receivers, areas or {})
         self.receivers = receivers
         self.routing = routing
         self.climbs = Climbs()
@@ -99,7 +112,9 @@ class Caller:
         await self.patrols.look()
         await self.attending.attend(changed)
         await self.catch_up(changed)
-        return await self.sweep()
+        made = await self.sweep()
+        await self.rosters.send()
+        return made
 
     async def catch_up(self, keys: set[str]) -> None:
         """Start, answer or end the climbs of incidents that changed."""
