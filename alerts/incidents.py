@@ -6,6 +6,7 @@ from typing import Any
 
 from alerts.alert import short_hash
 from alerts.belief import WEAK, Clue, believe
+from alerts.comovement import Comovement
 from alerts.states import ACTIVE, State
 from config.channels import Link
 from config.grades import FAULT
@@ -156,6 +157,7 @@ class Incidents:
 
     def __init__(self, links: Sequence[Link], merging: Merging) -> None:
         self.merging = merging
+        self.comovement = Comovement()
         self.open: dict[str, Incident] = {}
         self._neighbours: dict[str, set[str]] = {}
         for link in links:
@@ -250,11 +252,14 @@ class Incidents:
         ]
 
     def _coinciding(self, alarm: Alarm, now_ns: int) -> list[Incident]:
-        """Where no links tell: same medium, zone and time; some kinds come everywhere at once."""
+        """Where no links tell: same medium and time, and the same zone or a place that came with it before.
+
+        Some kinds come everywhere at once.
+        """
         m = self.merging
         found = [
             incident
-            for incident in self._of(self._in.get((alarm.medium, alarm.zone), ()), EVENT)
+            for incident in self._of(self._likely(alarm), EVENT)
             if not (alarm.place in self._neighbours and self._linked_somewhere(incident))
             and _within(incident, alarm, now_ns, m.zone_s, m.zone_periods)
         ]
@@ -266,6 +271,14 @@ class Incidents:
                 if incident.kind == kind and _within(incident, alarm, now_ns, m.network_s, m.network_periods)
             ]
         return found
+
+    def _likely(self, alarm: Alarm) -> list[str]:
+        """Ids of incidents of its medium in its zone, or at a place that turned strange with it before."""
+        ids = list(self._in.get((alarm.medium, alarm.zone), ()))
+        for place in sorted(self.comovement.with_(alarm.place)):
+            there = self._at.get(place, ())
+            ids += [id for id in there if id not in ids and self.open[id].medium == alarm.medium]
+        return ids
 
     def _same_fault(self, alarm: Alarm, now_ns: int) -> list[Incident]:
         """Sensors of a zone that fail alike at once: a cable, a radio cell, a broker."""

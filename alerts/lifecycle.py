@@ -16,7 +16,6 @@ from alerts.roster import Duty, from_json, to_json
 from alerts.rules import Announcements
 from alerts.states import Turn
 from alerts.telling import back_to_normal
-from alerts.upstream import Upstream
 from config.channels import ChannelTable, Link, Planned
 from config.grades import Grades, read_grades
 from config.snapshot import State
@@ -53,8 +52,7 @@ class Lifecycle:
         self.roll = Roll(channels, grades, self.incidents, self.overlays)
         self.announcements = Announcements(planned, channels, grades)
         self._orders = Orders(self.roll, self.announcements)
-        upstream = Upstream(links, channels)
-        self._raising = Raising(self.roll, self.announcements, timezone or UTC, upstream)
+        self._raising = Raising(self.roll, self.announcements, timezone or UTC, links)
         self._orphans: list[Alarm] = []
         self._wake_ns = NEVER_NS
 
@@ -113,6 +111,7 @@ class Lifecycle:
             "alarms": [alarm.to_json() for alarm in alarms],
             "channels": {str(alarm.channel): self.channels.ids[alarm.channel] for alarm in alarms},
             "incidents": self.incidents.state(),
+            "comovement": self.incidents.comovement.state(),
             "overlays": self.overlays.state(),
             "duties": to_json(self.duties),
             "planned": [[p.kind, p.place, p.start_ns, p.end_ns] for p in self.announcements.planned],
@@ -126,6 +125,7 @@ class Lifecycle:
         ids: dict[str, str] = saved.get("channels", {})
         self.overlays.restore(saved.get("overlays", {}))
         self.incidents.restore(saved.get("incidents", []))
+        self.incidents.comovement.restore(saved.get("comovement", {}))
         self._orders.duties = from_json(saved.get("duties", []))
         if "planned" in saved:
             self.announcements.replace([Planned(*entry) for entry in saved["planned"]])

@@ -11,6 +11,7 @@ from alerts.alert import short_hash
 from alerts.belief import REFINED, WEAK, believe
 from alerts.board import Board, Turned, plain
 from alerts.boards import Risen
+from alerts.candidates import Candidates
 from alerts.incidents import EVENT, MAINTENANCE, Alarm, Incident
 from alerts.roll import Roll
 from alerts.rules import Announcements, worse
@@ -18,6 +19,7 @@ from alerts.states import State, Turn
 from alerts.telling import because, because_zh, is_gone
 from alerts.upstream import Upstream
 from alerts.why import contributions, marked, pictured, why
+from config.channels import Link
 from detectors.findings import ALARM, Explanation
 
 LADDER = re.compile(r"(.+\.(?:high|low))(_high|_low)?")  # gas.ch4.high_high says all that gas.ch4.high would
@@ -48,11 +50,13 @@ class Raising:
     """Works on a roll of alarms; told from the announcements what is expected."""
 
     def __init__(
-        self, roll: Roll, announcements: Announcements, zone: tzinfo, upstream: Upstream | None = None
+        self, roll: Roll, announcements: Announcements, zone: tzinfo, links: Sequence[Link] = ()
     ) -> None:
         self.roll = roll
-        self._upstream = upstream
+        self._upstream = Upstream(links, roll.channels)
+        self._candidates = Candidates(links)
         self._shares: dict[str, list[dict[str, Any]]] = {}  # by incident, of this moment
+        self._ranked: dict[str, list[dict[str, Any]]] = {}  # candidates by incident, of this moment
         self._pictured: Counter[str] = Counter()  # plots by incident, of this moment
         self._zone = zone  # of the times in a plot
         self.announcements = announcements
@@ -85,6 +89,7 @@ class Raising:
         touched = {id: incident for id, incident in touched.items() if id not in merged}
         keys = {one.alarm.key for one in fresh}
         self._follow(merged, keys)
+        self._learn(fresh)
         for incident in touched.values():
             if incident.family == EVENT:
                 belief = believe(list(incident.clues.values()), self._totals)
@@ -93,11 +98,20 @@ class Raising:
         for one in fresh:
             self._grade(one.alarm, one.was)
             self._suppress(one.alarm, keys)
-        self._shares, self._pictured = {}, Counter()
+        self._shares, self._ranked, self._pictured = {}, {}, Counter()
         for one in sorted(fresh, key=lambda one: (one.alarm.grade, roll.channels.ids[one.alarm.channel])):
             self._announce(one)
         for incident in touched.values():
             self._reconsider(incident, keys)
+
+    def _learn(self, fresh: Sequence[Fresh]) -> None:
+        """What turned strange in one moment teaches who moves together; nobody's wristband does."""
+        onsets = {
+            one.alarm.place
+            for one in fresh
+            if one.turn is Turn.LASTED and one.alarm.family == EVENT and one.alarm.medium != "wristband"
+        }
+        self.roll.incidents.comovement.note(onsets, self.roll.now_ns)
 
     def release(self, alarm: Alarm) -> None:
         """The alarm is over: what it suppressed speaks for itself again."""
@@ -247,8 +261,10 @@ class Raising:
         days = () if recent is None else recent.get("days", ())
         shares = self._shares_in(alarm.incident)
         found: dict[str, Any] = {"why": why(alarm, shares, days, self.roll.channels)}
-        if notify and self._upstream is not None and (feeding := self._upstream.of(alarm.place)):
+        if notify and (feeding := self._upstream.of(alarm.place)):
             found["upstream"] = feeding
+        if candidates := self._ranked.get(alarm.incident):
+            found["candidates"] = candidates
         if recent is not None:
             plot = marked(alarm, recent)
             if notify:
@@ -263,6 +279,8 @@ class Raising:
             known = (self.roll.alarms.get(key) for key in (() if incident is None else incident.alarms))
             together = [alarm for alarm in known if alarm is not None and alarm.active]
             self._shares[incident_id] = contributions(together, self.roll.channels)
+            if incident is not None and incident.family == EVENT:
+                self._ranked[incident_id] = self._candidates.among(together)
         return self._shares[incident_id]
 
     def _reconsider(self, incident: Incident, fresh: set[str]) -> None:

@@ -97,16 +97,16 @@ def pictured(plot: Mapping[str, Any], event_ns: int, zone: tzinfo, title: str) -
 
 def _shares(parts: Sequence[tuple[dict[str, str], float]]) -> list[dict[str, Any]]:
     """The strongest first, each with its score and its share of the surprise of all."""
-    strong = [(who, score, _surprise(score)) for who, score in parts if _surprise(score) >= TELLING]
-    total = sum(surprise for *_, surprise in strong)
+    strong = [(who, score, surprise(score)) for who, score in parts if surprise(score) >= TELLING]
+    total = sum(told for *_, told in strong)
     strong.sort(key=lambda one: (-one[2], sorted(one[0].items())))
     return [
-        {**who, "score": float(f"{score:.6g}"), "share": round(surprise / total, 3)}
-        for who, score, surprise in strong[:MOST]
+        {**who, "score": float(f"{score:.6g}"), "share": round(told / total, 3)}
+        for who, score, told in strong[:MOST]
     ]
 
 
-def _surprise(score: float) -> float:
+def surprise(score: float) -> float:
     """-log10 p behind a score s / (s + 5)."""
     return 5.0 * score / max(1.0 - score, 1e-9)
 

@@ -82,6 +82,7 @@ class Change(Struct, frozen=True):
     plot: Any = None
     why: Any = None
     upstream: Any = None
+    candidates: Any = None  # where the cause may lie, the likeliest first
     location: Any = None
     shelved_until: Moment | None = None
     supersedes: list[Id] = []  # incidents that turned out to be part of this one

@@ -89,6 +89,7 @@ def _where(incident: Incident, now_ns: int, receivers: Receivers | None) -> dict
         lat, lon = spot
         where["location"] = {"lat": lat, "lon": lon, "datum": "WGS84"}
         where["map"] = f"geo:{lat:.6f},{lon:.6f}"
+    where["candidates"] = _candidates(incident)
     where["upstream"] = _upstream(lead, receivers)
     where["cameras"] = [] if spot is None or receivers is None else _cameras(*spot, receivers)
     where["responders"] = [] if receivers is None else _responders(incident, now_ns, receivers)
@@ -105,6 +106,20 @@ def _spot(lead: Change, receivers: Receivers | None) -> tuple[float, float] | No
     if isinstance(lat, int | float) and isinstance(lon, int | float) and abs(lat) <= 90 and abs(lon) <= 180:
         return float(lat), float(lon)
     return None
+
+
+def _candidates(incident: Incident) -> list[dict[str, Any]]:
+    """Where the cause may lie, as the gateway ranked it when the last place joined."""
+    every = [told for alarm in incident.alarms.values() for told in alarm.told.values()]
+    named = [told for told in every if told.change.candidates and told.change.medium != "wristband"]
+    if not named:
+        return []
+    said = _listed(max(named, key=lambda told: told.number).change.candidates)
+    return [
+        {"place": str(one.get("place", "")), "share": one.get("share"), "feeds": one.get("feeds")}
+        for one in said[:MOST]
+        if isinstance(one, Mapping)
+    ]
 
 
 def _upstream(lead: Change, receivers: Receivers | None) -> list[dict[str, Any]]:

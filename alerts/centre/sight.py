@@ -257,6 +257,7 @@ def _evidence(found: Mapping[str, Any], eye: Eye) -> dict[str, Any]:
         "respond": eye.words.span(action["respond_s"]) if record else "",
         "map": where.get("map", ""),
         "cameras": where["cameras"],
+        "candidates": where["candidates"],
         "upstream": where["upstream"],
         "responders": where["responders"],
         "sms": found["sms"][language],

@@ -83,6 +83,20 @@ def test_it_says_what_where_since_when_how_sure_why_and_what_to_do(office: Offic
     assert ElementTree.fromstring(found["plots"][0]["svg"]).tag.endswith("svg")
 
 
+def test_the_likely_sources_are_those_that_were_ranked_when_the_last_place_joined(office: Office) -> None:
+    first, second = story(), story("gas.block4.riser", incident=story().incident)
+    alone = [{"place": "gas.block3.riser", "share": 1.0, "feeds": 0}]
+    ranked = [{"place": "gas.block4.riser", "share": 0.7, "feeds": 1, "since": "x"}, *alone]
+    office.tell(first.raised(extra={"candidates": alone}))
+    office.tell(second.raised(extra={"candidates": ranked}))
+    found = packet(office.desk.board.incidents[first.key], SHANGHAI, office.now_ns)
+
+    assert [(one["place"], one["feeds"]) for one in found["where"]["candidates"]] == [
+        ("gas.block4.riser", 1),
+        ("gas.block3.riser", 0),
+    ]
+
+
 def test_the_short_message_fits_one_sms_in_both_languages(office: Office) -> None:
     found = packed(office, place="a.very.long." * 8, extra=GIVEN)
 
@@ -114,7 +128,7 @@ def test_without_a_directory_and_without_a_word_why_the_rest_is_there(office: Of
     "bad", [7, "x", [1], {"by_rule": 3, "text": 5}, {"by_rule": [{"rule": "jump"}]}, None]
 )
 def test_whatever_a_gateway_sends_no_page_breaks(office: Office, bad: Any) -> None:
-    extra = {"why": bad, "upstream": bad, "location": bad, "plot": bad}
+    extra = {"why": bad, "upstream": bad, "candidates": bad, "location": bad, "plot": bad}
     told = story(extra=extra)
     office.tell(told.raised())
     incident = office.desk.board.incidents[told.key]
