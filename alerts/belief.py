@@ -2,7 +2,9 @@
 
 A *sign* is a quantity and its direction, such as `pressure-` or `flow+`; with a word behind it, it also says
 how: `pressure- suddenly` (a jump), `flow+ slowly` (a drift or a changed rhythm), `voltage- gone` (nearly
-zero). The first pattern of the medium whose signs are all there is believed, and its reason is told.
+zero), `voltage- at a level` (a limit, and its delay, passed). What a regulator lets through is `outlet-`
+beside `pressure-`, the gas main before it `main-`. The first pattern of the medium whose signs are all there
+is believed, and its reason is told.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 from config.grades import FAULT
 
 SUDDEN = ("jump", "step", "shift")
+LEVELS = (".low", ".low_low", ".high", ".high_high")
 SLOW = ("drift", "rhythm", "night", "trend")
 WEAK = frozenset({"", "limit", "unknown"})
 """Kinds that a detector gives when it knows only that something is out of order; evidence may say more."""
@@ -27,31 +30,39 @@ class Clue:
     rule: str
     kind: str  # what the detector itself says, "" = ask the evidence
     gone: bool = False  # the value is nearly zero where it should not be
+    outlet: bool = False  # it lies behind a gas regulator
+    channel: int = -1
+    zone: str = ""
 
     def signs(self) -> set[str]:
         """`pressure-`, `pressure- suddenly` …"""
-        sign = self.quantity + {1: "+", -1: "-"}.get(self.direction, "")
-        words = {sign}
-        if self.rule.startswith(SUDDEN):
-            words.add(f"{sign} suddenly")
-        if self.rule.startswith(SLOW):
-            words.add(f"{sign} slowly")
-        if self.gone:
-            words.add(f"{sign} gone")
-        return words
+        how = [""]
+        how += [" suddenly"] if self.rule.startswith(SUDDEN) else []
+        how += [" slowly"] if self.rule.startswith(SLOW) else []
+        how += [" at a level"] if self.rule.endswith(LEVELS) else []
+        how += [" gone"] if self.gone else []
+        way = {1: "+", -1: "-"}.get(self.direction, "")
+        names = names_of(self.medium, self.quantity, self.outlet)
+        return {f"{name}{way}{word}" for name in names for word in how}
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """Signs that together mean a kind. medium "" = any; `places`: at so many at least."""
+    """Signs that together mean a kind. medium "" = any; `places`: at so many at least.
+
+    `absent`: a sign that something else would have brought by now: its quantity is measured in the zone of
+    the others, two periods have passed, and it did not come.
+    """
 
     medium: str
     kind: str
     signs: tuple[str, ...]
     reason: str
     places: int = 1
-    share: float = 0.0  # of all channels of the first sign's quantity
+    share: float = 0.0  # of all channels of the first sign's quantity on the site
     on_site: str = ""  # a quantity that the site must have
+    zone_share: float = 0.0  # as `share`, in one zone
+    absent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +115,13 @@ PATTERNS: tuple[Pattern, ...] = (
         "gas", "valve_misclosure", ("pressure-", "flow- suddenly"), "flow stopped and pressure fell behind it"
     ),
     Pattern(
+        "gas",
+        "valve_misclosure",
+        ("main- suddenly",),
+        "pressure fell suddenly, and no more gas flowed than before",
+        absent="flow+",
+    ),
+    Pattern(
         "gas", "third_party_damage", ("pressure- suddenly",), "pressure fell suddenly at several places", 2
     ),
     Pattern("gas", "slow_leak", ("ch4+", "flow+"), "gas gathered while flow rose"),
@@ -114,6 +132,15 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern("", "well_gas", ("o2-",), "oxygen was displaced"),
     Pattern("gas", "regulator_overpressure", ("pressure+",), "pressure rose behind the regulator"),
     Pattern("gas", "third_party_damage", ("flow+ suddenly",), "flow rose suddenly"),
+    Pattern(
+        "gas",
+        "regulator_underpressure",
+        ("main-",),
+        "pressure is low in the whole zone, so its station feeds too little",
+        3,
+        zone_share=0.8,
+    ),
+    Pattern("gas", "regulator_underpressure", ("outlet-",), "pressure fell behind the regulator"),
     Pattern("gas", "regulator_underpressure", ("pressure-",), "pressure fell here alone"),
     Pattern("gas", "slow_leak", ("flow+",), "more flow than usual for this hour"),
     Pattern("gas", "valve_misclosure", ("flow- suddenly",), "flow stopped"),
@@ -121,7 +148,14 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         "power", "transformer_outage", ("voltage- gone", "transformer_load-"), "the transformer went dead"
     ),
-    Pattern("power", "transformer_outage", ("voltage- gone",), "all voltages of the site are gone", 3, 0.8),
+    Pattern(
+        "power",
+        "transformer_outage",
+        ("voltage- gone",),
+        "all voltages of the zone are gone",
+        3,
+        zone_share=0.8,
+    ),
     Pattern("power", "feeder_outage", ("voltage- gone",), "the voltage is gone"),
     Pattern("power", "feeder_outage", ("voltage_min- gone", "current-"), "voltage and current are gone"),
     Pattern("power", "joint_overheat", ("joint_temperature+",), "the joint is hotter than its load explains"),
@@ -130,6 +164,7 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern("power", "partial_discharge", ("partial_discharge+",), "the insulation discharges"),
     Pattern("power", "frequency_deviation", ("frequency+",), "the frequency is high"),
     Pattern("power", "frequency_deviation", ("frequency-",), "the frequency is low"),
+    Pattern("power", "undervoltage", ("voltage- at a level",), "the voltage stays low"),
     Pattern("power", "voltage_sag", ("voltage_min-",), "the voltage dipped for a moment"),
     Pattern("power", "overvoltage", ("voltage+",), "the voltage is high"),
     Pattern("power", "overvoltage", ("voltage_max+",), "the voltage rose for a moment"),
@@ -159,11 +194,14 @@ _RANK = {kind: rank for rank, kind in enumerate(dict.fromkeys(pattern.kind for p
 Bearing = dict[tuple[str, str], list[Clue]]
 """The clues that bear a sign, by medium ("" = any) and sign."""
 
+Zones = Mapping[tuple[str, str, str], tuple[int, float]]
+"""By medium, name in signs, and zone: how many channels, and the slowest period among them, s."""
+
 REFINED: Mapping[str, tuple[str, ...]] = {
     "low_pressure": ("burst", "pump_trip"),
     "regulator_underpressure": ("third_party_damage", "valve_misclosure"),
-    "undervoltage": ("feeder_outage", "transformer_outage", "voltage_sag"),
-    "voltage_sag": ("feeder_outage", "transformer_outage"),
+    "undervoltage": ("feeder_outage", "transformer_outage"),
+    "voltage_sag": ("undervoltage", "feeder_outage", "transformer_outage"),
     "feeder_outage": ("transformer_outage",),
     "well_gas": ("slow_leak", "third_party_damage"),
     "slow_leak": ("burst", "third_party_damage", "pump_trip"),
@@ -171,8 +209,21 @@ REFINED: Mapping[str, tuple[str, ...]] = {
 """Kinds that a detector may name by itself, and what further evidence may make of them."""
 
 
-def believe(clues: Sequence[Clue], totals: Mapping[tuple[str, str], int]) -> Belief:
-    """The kind that fits the clues best. totals: the site's number of channels by (medium, quantity).
+def names_of(medium: str, quantity: str, outlet: bool) -> tuple[str, ...]:
+    """What a quantity is called in signs."""
+    if (medium, quantity) != ("gas", "pressure"):
+        return (quantity,)
+    return (quantity, "outlet" if outlet else "main")
+
+
+def believe(
+    clues: Sequence[Clue],
+    totals: Mapping[tuple[str, str], int],
+    zones: Zones | None = None,
+    age_s: float = 0.0,
+) -> Belief:
+    """The kind that fits the clues best. totals: the site's number of channels by (medium, quantity); zones:
+    how many and how slow they are in each zone; age_s: since the first of the clues.
 
     What a detector names by itself (a fall, a joint too hot) stands, unless the evidence refines it; of
     several such names the first listed in the patterns counts, a person's gravest first.
@@ -183,7 +234,8 @@ def believe(clues: Sequence[Clue], totals: Mapping[tuple[str, str], int]) -> Bel
             for sign in clue.signs():
                 bearing.setdefault((clue.medium, sign), []).append(clue)
                 bearing.setdefault(("", sign), []).append(clue)
-    pattern = next((pattern for pattern in PATTERNS if _fits(pattern, bearing, totals)), None)
+    scene = (totals, zones or {}, age_s)
+    pattern = next((pattern for pattern in PATTERNS if _fits(pattern, bearing, *scene)), None)
     named = list(dict.fromkeys(clue.kind for clue in clues if clue.kind not in WEAK))
     if pattern is not None and (not named or pattern.kind in REFINED.get(_gravest(named), ())):
         return Belief(pattern.kind, pattern.reason, sure=len(pattern.signs) > 1 or pattern.places > 1)
@@ -198,7 +250,9 @@ def _gravest(named: Sequence[str]) -> str:
     return min(named, key=lambda kind: (_RANK.get(kind, len(_RANK)), kind))
 
 
-def _fits(pattern: Pattern, bearing: Bearing, totals: Mapping[tuple[str, str], int]) -> bool:
+def _fits(
+    pattern: Pattern, bearing: Bearing, totals: Mapping[tuple[str, str], int], zones: Zones, age_s: float
+) -> bool:
     for sign in pattern.signs:
         if (pattern.medium, sign) not in bearing:
             return False
@@ -207,5 +261,37 @@ def _fits(pattern: Pattern, bearing: Bearing, totals: Mapping[tuple[str, str], i
         return False
     if pattern.places > 1 and len({clue.place for clue in first}) < pattern.places:
         return False
+    if pattern.absent and not _stayed_away(pattern, first, bearing, zones, age_s):
+        return False
+    if pattern.zone_share and not _in_a_whole_zone(pattern, first, zones):
+        return False
     total = totals.get((first[0].medium, first[0].quantity), 0)
-    return len(first) >= pattern.share * total
+    return len(_channels(first)) >= pattern.share * total
+
+
+def _stayed_away(
+    pattern: Pattern, first: Sequence[Clue], bearing: Bearing, zones: Zones, age_s: float
+) -> bool:
+    """Whether what the sign would have come from is measured there, has spoken twice since, and did not."""
+    name = pattern.absent.rstrip("+-")
+    periods = [zones[key][1] for clue in first if (key := (pattern.medium, name, clue.zone)) in zones]
+    if not periods or age_s < 2.0 * max(periods):
+        return False
+    return (pattern.medium, pattern.absent) not in bearing
+
+
+def _in_a_whole_zone(pattern: Pattern, first: Sequence[Clue], zones: Zones) -> bool:
+    """Whether the sign is borne by nearly all channels of its quantity in one zone, at places enough."""
+    name = pattern.signs[0].partition(" ")[0].rstrip("+-")
+    for zone in {clue.zone for clue in first}:
+        here = [clue for clue in first if clue.zone == zone]
+        there, _ = zones.get((here[0].medium, name, zone), (0, 0.0))
+        most = there and len(_channels(here)) >= pattern.zone_share * there
+        if most and len({clue.place for clue in here}) >= pattern.places:
+            return True
+    return False
+
+
+def _channels(clues: Sequence[Clue]) -> set[tuple[str, str, int]]:
+    """Several rules on one channel count once."""
+    return {(clue.place, clue.quantity, clue.channel) for clue in clues}

@@ -51,6 +51,7 @@ class Alarm:
     because_zh: str = ""  # … and in Chinese
     direction: int = 0
     gone: bool = False
+    outlet: bool = False  # its channel lies behind a gas regulator
     rebound: bool = False  # a channel of its incident that swings back: no new evidence
     numbers: dict[str, Any] = field(default_factory=dict)
     score: float = 0.0  # how unusual, on the calibrated scale
@@ -75,7 +76,16 @@ class Alarm:
     def clue(self) -> Clue:
         """What it contributes to the belief of its incident."""
         return Clue(
-            self.medium, self.place, self.quantity, self.direction, self.rule, self.own_kind, self.gone
+            self.medium,
+            self.place,
+            self.quantity,
+            self.direction,
+            self.rule,
+            self.own_kind,
+            self.gone,
+            self.outlet,
+            self.channel,
+            self.zone,
         )
 
     def to_json(self) -> dict[str, Any]:

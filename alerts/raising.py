@@ -12,7 +12,8 @@ from alerts.belief import REFINED, WEAK, believe
 from alerts.board import Board, Turned, plain
 from alerts.boards import Risen
 from alerts.candidates import Candidates
-from alerts.incidents import EVENT, MAINTENANCE, Alarm, Incident
+from alerts.incidents import EVENT, MAINTENANCE, SECOND_NS, Alarm, Incident
+from alerts.land import behind_regulator, zones_of
 from alerts.roll import Roll
 from alerts.rules import Announcements, worse
 from alerts.states import State, Turn
@@ -63,6 +64,7 @@ class Raising:
         self._totals: dict[tuple[str, str], int] = {}
         for medium, quantity in zip(roll.channels.medium, roll.channels.quantity):
             self._totals[medium, quantity] = self._totals.get((medium, quantity), 0) + 1
+        self._zones = zones_of(roll.channels)
 
     def rise(self, risen: Sequence[Risen]) -> None:
         """All that rose in one moment: first where each belongs, then what it means, then what is told.
@@ -92,7 +94,8 @@ class Raising:
         self._learn(fresh)
         for incident in touched.values():
             if incident.family == EVENT:
-                belief = believe(list(incident.clues.values()), self._totals)
+                age_s = (roll.now_ns - incident.opened_ns) / SECOND_NS
+                belief = believe(list(incident.clues.values()), self._totals, self._zones, age_s)
                 incident.kind, incident.reason = belief.kind, belief.reason
                 incident.sure = belief.sure
         for one in fresh:
@@ -163,6 +166,7 @@ class Raising:
             quantity=where.quantity,
             period_s=where.period_s,
             own_kind=self._own_kind(board.points.kind[turned.point], where.medium, where.quantity, channel),
+            outlet=behind_regulator(where),
         )
         if known is not None:
             self.roll.step(known, Turn.RETIRED)

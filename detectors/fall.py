@@ -31,10 +31,10 @@ class Fall(EventDetector):
 
     Still: no step and no acceleration above `still_g`, in readings of both that were taken after the impact.
     Impact and first stillness raise the alarm, at most two periods + 5 s after the impact. Impacts in a row
-    (clapping, sport) need `still_readings` of them, unless the band itself believes in a fall. Who walks on
-    did not fall, and a band that is off the wrist doesn't. Where no heart beat came since the impact the band
-    may lie on a table: a newer `on_wrist` is waited for, one of its periods at most. A band without
-    acceleration has its flag believed at once.
+    (clapping, sport) are one only if a band that can tell falls takes them for it; of a band that can't they
+    need `still_readings`. Who walks on did not fall, and a band that is off the wrist doesn't. Where no heart
+    beat came since the impact the band may lie on a table: a newer `on_wrist` is waited for, one of its
+    periods at most. A band without acceleration has its flag believed at once.
 
     What arrives late or out of order is taken by its time of measurement: a late fall pages, unless newer
     readings show the wearer walking; then it is a `late_detected`. UNCERTAIN readings count, BAD, EARLY and

@@ -35,6 +35,7 @@ class Wearer:
     impact_ns: int = NEVER_NS  # an impact that is neither a fall yet nor over
     last_ns: int = NEVER_NS  # the newest impact of all
     flagged_ns: int = NEVER_NS  # the newest time at which the band itself believed in a fall
+    denied_ns: int = NEVER_NS  # the newest at which, something having happened, it did not
     in_a_row: int = 0  # impacts, each within three periods of the one before
     overdue: bool = False  # the impact came late
     still: int = 0  # still readings since the impact
@@ -61,6 +62,8 @@ class Wearer:
         if said.get("fall", 0.0) >= 0.5:
             hit |= not self._repeats(time_ns, rules)
             self.flagged_ns = max(self.flagged_ns, time_ns)
+        elif "fall" in said and (hit or self.impact_ns != NEVER_NS):
+            self.denied_ns = max(self.denied_ns, time_ns)
         if hit:
             over |= self._hit(time_ns, late, rules)
         fell = self.impact_ns != NEVER_NS and self._settle(time_ns, rules)
@@ -125,6 +128,9 @@ class Wearer:
         if rules.acceleration_ns is None:
             return self._fall()
         flagged = abs(self.flagged_ns - self.impact_ns) <= rules.period_ns + GRACE_NS
+        if self.in_a_row > 1 and not flagged and self.denied_ns >= self.impact_ns:
+            self.impact_ns = NEVER_NS  # hands that clap: a band that knows falls does not take them for one
+            return False
         needed = 1 if flagged or self.in_a_row <= 1 else rules.still_readings
         self._count_still(rules)
         waits_ns = rules.window_periods * rules.period_ns + (needed - 1) * rules.period_ns + GRACE_NS

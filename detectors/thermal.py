@@ -32,7 +32,8 @@ class Thermal(SubjectDetector):
     below. So a hot week in which everything draws a third more is none of its business.
     After an epoch or a gap the level starts anew from the first reading, as if it had lasted.
     Sources: IEC 60255-149 (2013) 4.4 for the equation and the alarm level; k 1.05 and 90 % are usual
-    settings there; tau 1800 s is that of a low-voltage cable in a duct (IEC 60853; hours in the ground) (D).
+    settings there; `beyond_own` is 1.45 squared, the current at which IEC 60364-4-43 has a device trip; tau
+    1800 s is that of a low-voltage cable in a duct (IEC 60853; hours in the ground) (D).
     """
 
     tau_s: float = 1800.0
@@ -40,7 +41,7 @@ class Thermal(SubjectDetector):
     warning: float = 0.9
     alarm: float = 1.0
     deadband: float = 0.05
-    beyond_own: float = 1.8
+    beyond_own: float = 2.1
     beyond_hour: float = 2.5
     known_s: float = 3 * DAY_S
     half_life_s: float = 14 * DAY_S

@@ -23,8 +23,9 @@ class Wandering(SubjectDetector):
     Home is the position that channels.csv gives for the band; without one, where the wearer was at night:
     the mean of the nights' positions, each moving it by a hundredth, and nothing is judged before
     `home_lessons` of them. The longest way is learned by day while nothing is wrong, once the wearer is back
-    within `night_m` (or a slow walk away would move the fence before it), and fades with `half_life_s`; by day nothing is judged before `known_s` of it. A night out is an alarm, a day out a
-    warning (one grade lower). Two positions outside are needed, and a band off the wrist wanders nowhere.
+    within `night_m` (or a slow walk away would move the fence before it), and fades with `half_life_s`; by
+    day nothing is judged before `known_s` of it. A night out is an alarm, a day out a warning (one grade
+    lower). Two positions outside are needed, and a band off the wrist wanders nowhere.
     Distances are on the sphere, in the plane that touches it at home.
     Source: geofences of dementia care are set at 300 to 500 m; the rest are choices of this project.
     """

@@ -1,5 +1,7 @@
 """Belief: what the evidence says has happened."""
 
+from dataclasses import replace
+
 import pytest
 
 from alerts.belief import PATTERNS, Clue, believe
@@ -55,6 +57,62 @@ def test_a_pressure_drop_at_several_gas_sites_is_no_regulator() -> None:
     clues = [clue("pressure- jump", medium="gas", place=place) for place in "ab"]
 
     assert believe(clues, {}).kind == "third_party_damage"
+
+
+ZONES = {
+    ("gas", "flow", "z"): (1, 300.0),
+    ("gas", "main", "z"): (4, 60.0),
+    ("power", "voltage", "z"): (5, 60.0),
+}
+
+
+def gas_clues(text: str, places: str, *, outlet: bool = False) -> list[Clue]:
+    return [
+        replace(clue(text, medium="gas", place=place), zone="z", outlet=outlet, channel=number)
+        for number, place in enumerate(places)
+    ]
+
+
+def test_pressure_falls_behind_a_closed_valve_and_no_more_gas_flows() -> None:
+    fell = gas_clues("pressure- jump", "ab")
+    rose = gas_clues("flow+ jump", "s")
+
+    assert believe(fell, {}, ZONES, 120.0).kind == "third_party_damage", "the flow has not spoken yet"
+    assert believe(fell, {}, ZONES, 700.0).kind == "valve_misclosure"
+    assert believe([*fell, *rose], {}, ZONES, 700.0).kind == "third_party_damage"
+    assert believe(fell, {}, {}, 700.0).kind == "third_party_damage", "where no flow is measured"
+
+
+def test_an_outlet_that_falls_while_its_main_holds_is_the_regulator() -> None:
+    fell = gas_clues("pressure- jump", "a", outlet=True)
+
+    assert believe(fell, {}, ZONES, 700.0).kind == "regulator_underpressure"
+
+
+def test_mains_that_are_low_in_a_whole_zone_are_its_station() -> None:
+    low = believe(gas_clues("pressure- level", "abcd"), {}, ZONES, 700.0)
+
+    assert (low.kind, "whole zone" in low.reason) == ("regulator_underpressure", True)
+
+
+def test_several_rules_on_one_dead_channel_are_one_voltage_that_is_gone() -> None:
+    rules = ("jump", "rhythm", "power.voltage.low_low")
+    dead = [
+        Clue("power", place, "voltage", -1, rule, gone=True, channel=number, zone="z", kind="")
+        for number, place in enumerate("abcde")
+        for rule in rules
+    ]
+
+    assert believe(dead[:6], {}, ZONES).kind == "feeder_outage"
+    assert believe(dead, {}, ZONES).kind == "transformer_outage"
+
+
+def test_a_voltage_that_stays_low_is_no_sag() -> None:
+    dip = clue("voltage_min- power.voltage_min.low", medium="power", kind="voltage_sag")
+    low = clue("voltage- power.voltage.low", medium="power", kind="undervoltage")
+
+    assert believe([dip, clue("voltage- jump", medium="power")], {}).kind == "voltage_sag"
+    assert believe([dip, low], {}).kind == "undervoltage"
 
 
 def test_pressure_lost_all_over_the_site_is_a_pump_and_in_a_corner_a_burst() -> None:

@@ -122,6 +122,25 @@ def test_applause_is_no_fall() -> None:
     assert set(seen) == {CALM}
 
 
+def test_hands_that_clap_and_then_rest_are_no_fall_for_a_band_that_knows_falls() -> None:
+    anna = Watched(*band("anna"))
+    seen = []
+    for minute in range(1, 20):
+        at, peak = minute * 60, 3.6 if minute < 5 else 1.03
+        seen.append(anna.tick(("acceleration_peak", at, peak), ("steps", at, 0.0), ("fall", at, 0.0)))
+    assert set(seen) == {CALM}
+
+
+def test_a_second_fall_is_told_after_whoever_fell_has_walked_again() -> None:
+    anna = Watched(*band("anna"))
+    anna.minute(1, 4.1, 0)
+    assert anna.minute(2, 1.03, 0) == ALARM
+    assert anna.minute(10, 1.6, 40) == CALM
+    anna.minute(11, 4.4, 0)
+    assert anna.minute(12, 1.03, 0) == ALARM
+    assert anna.last is not None and anna.last.event_ns[0] == T0 + 11 * 60 * S
+
+
 def test_sport_that_ends_in_rest_is_no_fall() -> None:
     anna = Watched(*band("anna"))
     seen = [anna.minute(minute, 4.0, 150, 140.0) for minute in range(1, 20)]
