@@ -67,17 +67,27 @@ class Novelty(WindowDetector):
         """As if distances were exponential; the pool shows how they really are."""
         return raw * (1 / LN10)
 
+    def band(self, channel: int, raw: float, row: Row, memory: Memory) -> tuple[float, float]:
+        """Around the earlier value that is nearest: a window there would have been no news."""
+        nearest = self._nearest(channel, memory)
+        reach = raw * float(self._usual(memory)[channel])
+        return nearest - reach, nearest + reach
+
     def explain(self, channel: int, row: Row, memory: Memory) -> Explanation:
-        known = memory["known"][channel]
-        known = known[known < NOWHERE]
-        nearest = known[np.argmin(np.abs(known - memory["median"][channel]))] if len(known) else 0.0
+        nearest = self._nearest(channel, memory)
         above = bool(memory["median"][channel] > nearest)
         return Explanation(
             f"is {'higher' if above else 'lower'} than anything like it before",
             direction=1 if above else -1,
-            numbers={"nearest": float(nearest), "usual_distance": float(self._usual(memory)[channel])},
+            numbers={"nearest": nearest, "usual_distance": float(self._usual(memory)[channel])},
         )
 
     def _usual(self, memory: Memory) -> FloatArray:
         usual: FloatArray = np.maximum(memory["usual"], self.noise_floor)
         return usual + np.abs(memory["median"]) * 1e-7 + 1e-12
+
+    def _nearest(self, channel: int, memory: Memory) -> float:
+        """The earlier value nearest to the last window; one that was added with that window is none."""
+        known, here = memory["known"][channel], memory["median"][channel]
+        known = known[(known < NOWHERE) & (known != here)]
+        return float(known[np.argmin(np.abs(known - here))]) if len(known) else float(here)

@@ -59,6 +59,11 @@ class Plateau(WindowDetector):
     def surprise(self, raw: FloatArray) -> FloatArray:
         return tails.gaussian(raw)
 
+    def band(self, channel: int, raw: float, row: Row, memory: Memory) -> tuple[float, float]:
+        """Where the mean of the window would have been usual."""
+        level, reach = float(memory["level"][channel]), raw * float(self._spread(row, memory)[channel])
+        return level - reach, level + reach
+
     def explain(self, channel: int, row: Row, memory: Memory) -> Explanation:
         above = bool(memory["mean"][channel] > memory["level"][channel])
         return Explanation(

@@ -73,6 +73,12 @@ class Scale(WindowDetector):
     def surprise(self, raw: FloatArray) -> FloatArray:
         return 6.0 * raw
 
+    def band(self, channel: int, raw: float, row: Row, memory: Memory) -> tuple[float, float]:
+        """Levels that are no factor away from the usual one, on the side of zero where the channel lies."""
+        level = float(memory["level"][channel])
+        near, far = level / LEAST, level * LEAST
+        return (near, far) if row.values[channel] >= 0.0 else (-far, -near)
+
     def explain(self, channel: int, row: Row, memory: Memory) -> Explanation:
         level = float(memory["level"][channel])
         factor = float(memory["median"][channel]) / level if level else 0.0

@@ -33,7 +33,7 @@ class Spike(WindowDetector):
     calibrated: ClassVar[bool] = False
 
     def lessons_of(self, channels: int) -> Memory:
-        names = ("step", "usual", "recent", "habit", "taught", "largest")
+        names = ("step", "usual", "recent", "habit", "taught", "largest", "beside", "reach")
         return {name: np.zeros(channels) for name in names}
 
     def judge(self, window: FloatArray, row: Row, memory: Memory) -> FloatArray:
@@ -53,6 +53,7 @@ class Spike(WindowDetector):
             if found[at]:
                 furthest = int(np.argmax(np.where(hits, out, -1.0)))
                 memory["largest"][at] = middle[furthest] - left[furthest]
+                memory["beside"][at], memory["reach"][at] = left[furthest], FAR * unit
         memory["step"] = np.abs(window[:, 5] - window[:, 4])
         recent = memory["recent"]
         recent *= 0.5 ** (ROWS * row.period_s / self.half_life_s)
@@ -76,6 +77,11 @@ class Spike(WindowDetector):
 
     def surprise(self, raw: FloatArray) -> FloatArray:
         return 6.0 * raw
+
+    def band(self, channel: int, raw: float, row: Row, memory: Memory) -> tuple[float, float]:
+        """Around the row beside the largest spike that was seen last: no spike lies in there."""
+        beside, reach = float(memory["beside"][channel]), float(memory["reach"][channel])
+        return (beside - reach, beside + reach) if reach > 0.0 else (np.nan, np.nan)
 
     def explain(self, channel: int, row: Row, memory: Memory) -> Explanation:
         size = float(memory["largest"][channel])

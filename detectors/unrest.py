@@ -7,7 +7,7 @@ import numpy as np
 
 from detectors import tails
 from detectors.base import BoolArray, Explanation, FloatArray, Memory, Row
-from detectors.windows import ROWS, WindowDetector
+from detectors.windows import ROWS, WindowDetector, middle
 
 BOUND = 4.0  # deviations at most by which one window moves what is usual
 SPREAD = 0.35  # the least deviation of the logarithm: that of the median step of twelve Gaussian rows
@@ -30,9 +30,10 @@ class Unrest(WindowDetector):
     deseasoned: ClassVar[bool] = True
 
     def lessons_of(self, channels: int) -> Memory:
-        return {name: np.zeros(channels) for name in ("size", "level", "variance", "taught")}
+        return {name: np.zeros(channels) for name in ("size", "level", "variance", "taught", "middle")}
 
     def judge(self, window: FloatArray, row: Row, memory: Memory) -> FloatArray:
+        memory["middle"] = middle(window)
         steps = np.abs(np.diff(window, axis=1))
         steps.sort(axis=1)
         floor = np.maximum(self.noise_floor, np.abs(window[:, -1]) * 1e-9 + 1e-12)
@@ -56,6 +57,13 @@ class Unrest(WindowDetector):
 
     def surprise(self, raw: FloatArray) -> FloatArray:
         return tails.gaussian(raw)
+
+    def band(self, channel: int, raw: float, row: Row, memory: Memory) -> tuple[float, float]:
+        """Around the middle of the window, no wider than one step may be: in there no step is too large."""
+        level, spread = float(memory["level"][channel]), float(self._spread(memory)[channel])
+        reach = 0.5 * float(np.exp(min(level + raw * spread, 700.0)))
+        middle_of = float(memory["middle"][channel])
+        return middle_of - reach, middle_of + reach
 
     def explain(self, channel: int, row: Row, memory: Memory) -> Explanation:
         times = float(np.exp(min(memory["size"][channel] - memory["level"][channel], 700.0)))

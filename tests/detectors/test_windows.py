@@ -11,7 +11,7 @@ from detectors.scale import Scale
 from detectors.spike import Spike
 from detectors.unrest import Unrest
 from detectors.windows import ROWS, WindowDetector
-from tests.detectors.rows import Values, noise, row, scores_of, wandering
+from tests.detectors.rows import START_NS, Values, noise, row, scores_of, wandering
 
 PERIOD_S = 300.0
 DAY = 288
@@ -111,3 +111,34 @@ def test_windows_end_at_the_same_times_whenever_a_process_began(detector: Window
                     seen.append(number)
 
     assert ends[0][1:] == ends[1][1:] or ends[0] == ends[1]
+
+
+def strange_days(kind: type[WindowDetector]) -> Values:
+    """Nine calm days and two windows of what this kind looks for, from where a window begins."""
+    begin = -(START_NS // round(PERIOD_S * 1e9) + 1) % ROWS
+    values = noise(begin + 9 * DAY + 4 * ROWS, 1)
+    event = values[begin + 9 * DAY :]
+    if kind is Spike:
+        event[3::5] += 80.0
+    elif kind is Unrest:
+        event += noise(len(event), 1, sigma=20.0, level=0.0, seed=8)
+    elif kind is Scale:
+        event *= 10.0
+    else:
+        event += 30.0
+    return values
+
+
+@pytest.mark.parametrize("kind", [Plateau, Novelty, Unrest, Spike, Scale])
+def test_a_window_inside_of_the_band_would_have_been_silent(kind: type[WindowDetector]) -> None:
+    detector, values = kind(), strange_days(kind)
+    raw = 1.0 if not detector.calibrated else 5.0
+    memory = detector.fresh_memory(1)
+    scores = scores_of(detector, values, PERIOD_S, memory)
+    low, high = detector.band(0, raw, row(values[-1], len(values) - 1, PERIOD_S), memory)
+    kept = values.copy()
+    kept[-4 * ROWS :] = np.clip(kept[-4 * ROWS :], low, high)
+
+    assert scores[-1, 0] >= raw
+    assert low < high
+    assert scores_of(detector, kept, PERIOD_S)[-1, 0] < raw
