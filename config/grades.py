@@ -84,6 +84,12 @@ class Grades:
     fault: dict[str, FaultText]
     planned: dict[str, Announced] = field(default_factory=dict)
 
+    def knows(self, medium: str, kind: str) -> bool:
+        """Whether the file names such a kind, or it is a sensor's fault."""
+        return kind.startswith("sensor_fault:") or any(
+            kind in self.kind.get(table, {}) for table in (medium, ANY)
+        )
+
     def of(self, medium: str, kind: str, *, quantity: str = "") -> Grading:
         """The grading of a kind; one that nobody wrote down counts as `unknown`.
 

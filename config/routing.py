@@ -32,6 +32,13 @@ class Order:
 
 
 @dataclass(frozen=True)
+class Police:
+    """Kinds that sensors notice and that are for 110 too; the hub keeps the case."""
+
+    copied: tuple[str, ...] = ("wandering",)
+
+
+@dataclass(frozen=True)
 class Volunteers:
     """What volunteers may be sent to."""
 
@@ -86,6 +93,7 @@ class Routing:
     category: dict[str, Category]
     merging: Merging
     site_class: dict[str, SiteClass]
+    police: Police = field(default_factory=Police)
 
 
 @cache

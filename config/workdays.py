@@ -162,7 +162,24 @@ def _official(country: str) -> Callable[[date], bool]:
     try:
         days: Any = holidays.country_holidays(country)
     except NotImplementedError as error:
-        raise SettingsError(
-            f'[cases] holidays: no country "{country}"; use its two letters, such as "CN"'
-        ) from error
+        raise SettingsError(f"[cases] holidays: {country_unknown(country)}") from error
     return lambda day: bool(days.is_working_day(day))
+
+
+def country_unknown(country: str) -> str:
+    """What is wrong with a country whose holidays are asked for, with the nearest one; "" where nothing is.
+
+    Nothing is said where the library that knows them is missing: the centre's extra brings it.
+    """
+    from difflib import get_close_matches
+
+    try:
+        from holidays import registry
+    except ImportError:
+        return ""
+    codes = {name.lower(): names[1] for names in registry.COUNTRIES.values() for name in names}
+    if not country or country in {name for names in registry.COUNTRIES.values() for name in names}:
+        return ""
+    close = get_close_matches(country.strip().lower(), codes, n=1, cutoff=0.55)
+    nearest = f'did you mean "{codes[close[0]]}"?' if close else 'use its two letters, such as "CN"'
+    return f'no country "{country}"; {nearest}'

@@ -62,12 +62,16 @@ def run(args: argparse.Namespace) -> int:
 def _verdict(path: Path) -> Verdict:
     from config.load import is_centre, read_centre
     from config.tomlfile import read_toml
+    from config.workdays import country_unknown
 
     verdict = Verdict(str(path))
     try:
-        if is_centre(read_toml(path).data):
+        file = read_toml(path)
+        if is_centre(file.data):
             verdict.role = "centre"
             centre = read_centre(path)
+            if wrong := country_unknown(centre.cases.holidays):
+                verdict.mistakes.append(file.mistake(("cases", "holidays"), wrong))
             verdict.summary = {
                 "listen": f"{centre.listen.host}:{centre.listen.port}",
                 "store": str(centre.store.path),

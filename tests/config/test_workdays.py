@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from config.clocks import read_clocks, with_limits
 from config.errors import SettingsError
 from config.grades import GRADES
-from config.workdays import SECOND_NS, WorkCalendar, hours, limit, work_calendar
+from config.workdays import SECOND_NS, WorkCalendar, country_unknown, hours, limit, work_calendar
 
 HOURS = "09:00-12:00 13:00-17:00"
 CHENGHUA = work_calendar("Asia/Shanghai", HOURS, "CN")
@@ -77,6 +77,20 @@ def test_hours_that_make_no_sense_are_refused(text: str) -> None:
 def test_an_unknown_country_is_named() -> None:
     with pytest.raises(SettingsError, match="Atlantis"):
         work_calendar("UTC", HOURS, "Atlantis")
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [("Chna", '"CN"'), ("chn", '"CN"'), ("cn", '"CN"'), ("Germny", '"DE"'), ("Xyzzyqq", "two letters")],
+)
+def test_a_country_that_is_misspelt_is_told_the_nearest(written: str, said: str) -> None:
+    assert said in country_unknown(written)
+
+
+@pytest.mark.parametrize("country", ["CN", "CHN", "DE", ""])
+def test_a_country_that_is_known_is_no_mistake(country: str) -> None:
+    assert country_unknown(country) == ""
+    work_calendar("UTC", HOURS, country)
 
 
 def test_a_calendar_on_which_nobody_ever_works_is_said_and_does_not_hang() -> None:

@@ -65,6 +65,16 @@ def as_json(capsys: pytest.CaptureFixture[str], *paths: Path) -> tuple[int, Any]
     return code, json.loads(capsys.readouterr().out)
 
 
+def test_a_country_without_known_holidays_is_a_mistake_of_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = checked(capsys, centre(tmp_path, CENTRE + '[cases]\nholidays = "Chna"\n'))
+
+    assert code == 2
+    assert 'cases.holidays: no country "Chna"; did you mean "CN"?' in err
+    assert "centre.toml:" in err
+
+
 def test_good_settings_are_summed_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = checked(capsys, site(tmp_path), centre(tmp_path))
 

@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 200  # incidents called about in one transaction
 LOOK_S = 30.0  # a clock that was set is noticed after so long
 RETRY_S = 1.0
+UNKNOWN_KIND = "unknown_kind"
 ON_THE_SPOT = frozenset({Stage.HANDLING, Stage.FEEDBACK, Stage.VERIFYING, Stage.TRANSFERRED})
 COLUMNS = "incident, armed, grade, began_ns, step, calls, called_ns, taken, arrived, due_ns"
 
@@ -166,7 +167,7 @@ class Caller:
             climb, call, names, receivers = self._reach(climb, matter, ladder, now_ns)
             after.append(climb)
             if call is not None:
-                fact = _fact(climb, call, names, receivers, now_ns)
+                fact = _fact(climb, call, names, receivers, now_ns, matter.flagged)
                 facts.append(fact)
                 letters.append(_letter(fact, incident, call, receivers))
 
@@ -237,6 +238,7 @@ def matter_of(incident: Incident) -> Matter:
         lead.owner or grading.owner,
         lead.place,
         police=lead.kind == "police_matter",
+        flagged=not read_grades().knows(lead.medium, lead.kind),
     )
 
 
@@ -252,7 +254,9 @@ def _keep(connection: sqlite3.Connection, climbs: Sequence[Climb]) -> None:
     )
 
 
-def _fact(climb: Climb, call: Call, names: Sequence[str], receivers: Sequence[Receiver], now_ns: int) -> Fact:
+def _fact(
+    climb: Climb, call: Call, names: Sequence[str], receivers: Sequence[Receiver], now_ns: int, flagged: bool
+) -> Fact:
     """A call as the casebook holds it: who, and no telephone number."""
     body = {
         "actor": "centre",
@@ -260,6 +264,7 @@ def _fact(climb: Climb, call: Call, names: Sequence[str], receivers: Sequence[Re
         "steps": list(names),
         "why": call.why,
         "grade": climb.grade,
+        **({"flag": UNKNOWN_KIND} if flagged else {}),
     }
     id = f"call-{short_hash(climb.incident, climb.armed, climb.grade, call.number)}"
     return Fact(0, now_ns, CENTRE_SOURCE, id, f"{CASE}summoned.v1", climb.incident, msgspec.json.encode(body))
@@ -275,6 +280,7 @@ def _letter(
         "notify": True,
         "case": incident.key,
         "why": call.why,
+        **({"flag": UNKNOWN_KIND} if matter_of(incident).flagged else {}),
         "to": [{"org": one.org, "person": one.person, "contacts": one.contacts} for one in receivers],
     }
     event = {

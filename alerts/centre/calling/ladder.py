@@ -26,6 +26,7 @@ class Matter:
     owner: str  # in the words of grades.toml: gas_company, community …
     place: str
     police: bool = False
+    flagged: bool = False  # nobody knows its kind: the hub decides (domain facts §12)
 
     def is_thing(self, routing: Routing) -> bool:
         """Whether a thing is at fault (部件), and not somebody doing or suffering something (事件)."""
@@ -52,7 +53,8 @@ def ladder_of(matter: Matter, routing: Routing) -> tuple[Step, ...]:
         first, second = ["police", "desk"], [ARM[tier]]
     elif matter.is_thing(routing):
         first, second = owner or first, [ARM[tier]]
-    groups = [[*rules.at_once, *first], second]
+    copied = ["police"] if matter.kind in routing.police.copied else []
+    groups = [[*rules.at_once, *first, *(["desk"] if matter.flagged else []), *copied], second]
     if matter.grade == "P1":
         groups.append(["community"])
     groups += [[ARM[upper]] for upper in TIERS[TIERS.index(tier) + 1 : -1]]

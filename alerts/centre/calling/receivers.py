@@ -98,7 +98,9 @@ class Receivers:
         return found
 
     def _volunteers_may_go(self, matter: Matter) -> bool:
-        return self.routing.volunteers.may_go(matter.medium, matter.kind, police=matter.police)
+        return self.routing.volunteers.may_go(
+            matter.medium, matter.kind, police=matter.police or matter.kind in self.routing.police.copied
+        )
 
     def _hands(self, org: Organisation, roles: Sequence[str], now_ns: int) -> list[Receiver]:
         """Whoever is on duty; else people of these roles, the first role that has any; else its telephone."""

@@ -28,11 +28,13 @@ _REPORTED = (
     " WHERE data ->> '$.report.channel' IS NOT NULL GROUP BY 1, 2, 3"
 )
 _MERGED = _TEXT.format("city.linkage.case.merged.v1") + " SELECT count(*) FROM told"
+_CALLED = _TEXT.format("city.linkage.case.summoned.v1")
 _HANDED = (
-    _TEXT.format("city.linkage.case.summoned.v1")
-    + " SELECT count(DISTINCT incident) FROM told, json_each(told.data, '$.steps') AS step"
-    " WHERE step.value = 'police'"
+    _CALLED + " SELECT count(DISTINCT incident),"
+    " count(DISTINCT CASE WHEN incident NOT LIKE 'centre/%' THEN incident END)"
+    " FROM told, json_each(told.data, '$.steps') AS step WHERE step.value = 'police'"
 )
+_STRANGE = _CALLED + " SELECT count(DISTINCT incident) FROM told WHERE data ->> '$.flag' IS NOT NULL"
 
 
 class ReportRefused(Exception):
@@ -160,7 +162,8 @@ def counts(desk: Desk) -> dict[str, Any]:
     with desk.casebook.reading() as connection:
         rows = connection.execute(_REPORTED).fetchall()
         merged = connection.execute(_MERGED).fetchone()[0]
-        handed = connection.execute(_HANDED).fetchone()[0]
+        handed, noticed_by_sensors = connection.execute(_HANDED).fetchone()
+        strange = connection.execute(_STRANGE).fetchone()[0]
     by_channel: dict[str, int] = {}
     police = flagged = 0
     for channel, kind, flag, many in rows:
@@ -173,6 +176,8 @@ def counts(desk: Desk) -> dict[str, Any]:
         "merged_with_sensors": merged,
         "police_matters": police,
         "handed_to_110": handed,
+        "handed_to_110_from_sensors": noticed_by_sensors,
         "taken_over_from_110": by_channel.get("110", 0),
         "flagged_unknown": flagged,
+        "flagged_unknown_of_sensors": strange,
     }

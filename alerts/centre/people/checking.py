@@ -38,6 +38,10 @@ def judge(path: Path, desk: str, last: str, now_ns: int) -> Verdict:
             for name in directory.rotas():
                 _judge_rota(directory, name, now_ns, verdict)
             _judge_territory(directory, verdict)
+            if verdict.counts["organisations"] and not directory.organisations("police"):
+                verdict.warnings.append(
+                    "directory: no organisation of kind police: of police matters the desk alone hears"
+                )
         finally:
             directory.close()
     except sqlite3.Error as error:

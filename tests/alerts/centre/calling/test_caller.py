@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from alerts.alert import rfc3339
 from alerts.centre.calling.escalation import SECOND_NS
+from alerts.centre.calling.reports import counts
 from alerts.centre.people.directory import Directory
 from tests.alerts.centre.calling.office import START_NS, Office, story
 from tests.alerts.centre.people.district import bring, credit_code, settle
@@ -130,6 +131,31 @@ def test_a_fall_goes_to_the_residents_own_carers_and_no_volunteer(office: Office
     assert people[0] == "w-00002"
     directory = office.directory
     assert all(directory.person(id).role != "volunteer" for id in people)  # type: ignore[union-attr]
+
+
+def test_a_wearer_who_wanders_off_is_for_carers_and_110_with_the_desk_in_the_know(office: Office) -> None:
+    before = counts(office.desk)
+    office.tell(story("r-7f3a", medium="wristband", kind="wandering", grade="P2", tier="community",
+                      channel=None, extra={"owner": "community"}).raised())  # fmt: skip
+    office.run(1)
+
+    ((at, steps, people),) = office.calls()
+    assert (at, steps) == (0, ["desk", "community", "police"])
+    assert {"w-00002", "desk-1", "police-110"} <= set(people)
+    assert office.now_s == 1
+    after = counts(office.desk)
+    assert after["handed_to_110_from_sensors"] - before["handed_to_110_from_sensors"] == 1
+
+
+def test_a_kind_that_nobody_knows_goes_to_the_desk_too_with_a_flag(office: Office) -> None:
+    office.tell(story(kind="comet", grade="P3", tier="sub-district").raised())
+    office.run(1)
+
+    ((_, steps, people),) = office.calls()
+    assert "desk" in steps
+    assert "desk-1" in people
+    assert office.letters()[-1]["data"]["flag"] == "unknown_kind"
+    assert counts(office.desk)["flagged_unknown_of_sensors"] == 1
 
 
 def test_a_welfare_check_may_go_to_volunteers_of_the_grid(office: Office) -> None:

@@ -164,7 +164,8 @@ def test_police_matters_go_to_110_and_what_110_hands_over_is_taken_and_counted(c
     new = {name: after[name] - before[name] for name in after if name != "by_channel"}
     assert new == {
         "reports": 3, "merged_with_sensors": 0, "police_matters": 1, "handed_to_110": 1,
-        "taken_over_from_110": 1, "flagged_unknown": 1,
+        "handed_to_110_from_sensors": 0, "taken_over_from_110": 1, "flagged_unknown": 1,
+        "flagged_unknown_of_sensors": 0,
     }  # fmt: skip
 
 

@@ -132,6 +132,8 @@ def test_police_matters_go_to_110_with_a_copy_and_unknown_ones_to_the_hub_with_a
         "handed_to_110": 1,
         "taken_over_from_110": 1,
         "flagged_unknown": 1,
+        "handed_to_110_from_sensors": 0,
+        "flagged_unknown_of_sensors": 0,
     }
 
 
