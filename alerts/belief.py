@@ -15,6 +15,8 @@ from config.grades import FAULT
 SUDDEN = ("jump", "step", "shift")
 LEVELS = (".low", ".low_low", ".high", ".high_high")
 SLOW = ("drift", "rhythm", "night", "trend")
+DECIDED = ("water.zone.",)
+"""Rules that have looked at a whole zone: what they name is believed before any pattern, the latest first."""
 WEAK = frozenset({"", "limit", "unknown"})
 """Kinds that a detector gives when it knows only that something is out of order; evidence may say more."""
 
@@ -226,7 +228,8 @@ def believe(
     how many and how slow they are in each zone; age_s: since the first of the clues.
 
     What a detector names by itself (a fall, a joint too hot) stands, unless the evidence refines it; of
-    several such names the first listed in the patterns counts, a person's gravest first.
+    several such names the first listed in the patterns counts, a person's gravest first. A rule that has
+    looked at the whole zone is believed before all of that.
     """
     bearing: Bearing = {}
     for clue in clues:
@@ -234,6 +237,9 @@ def believe(
             for sign in clue.signs():
                 bearing.setdefault((clue.medium, sign), []).append(clue)
                 bearing.setdefault(("", sign), []).append(clue)
+    decided = [clue.kind for clue in clues if clue.rule.startswith(DECIDED)]
+    if decided:
+        return Belief(decided[-1], "pressures and flows of the zone together say so", sure=True)
     scene = (totals, zones or {}, age_s)
     pattern = next((pattern for pattern in PATTERNS if _fits(pattern, bearing, *scene)), None)
     named = list(dict.fromkeys(clue.kind for clue in clues if clue.kind not in WEAK))

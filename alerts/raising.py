@@ -20,13 +20,18 @@ from alerts.states import State, Turn
 from alerts.telling import because, because_zh, is_gone
 from alerts.upstream import Upstream
 from alerts.why import contributions, marked, pictured, why
-from config.channels import Link
+from config.channels import Link, Planned
 from detectors.findings import ALARM, Explanation
 
 LADDER = re.compile(r"(.+\.(?:high|low))(_high|_low)?")  # gas.ch4.high_high says all that gas.ch4.high would
 PICTURED, PICTURED_IN_ALL = 8, 500
 """Alarms of an incident, and of all, that carry a plot and their reasons in one moment beside those told."""
 
+NOTICED = frozenset({"demand_change", "brief_draw"})
+"""Kinds by which a detector says that nothing is broken where more, or less, is used."""
+MOVED = {"flow": 1, "pressure": -1}
+"""The way in which more use moves a quantity."""
+BEFORE_NS = 15 * 60 * 10**9  # what was noticed had begun before it could be told
 SILENT = frozenset({"sensor_fault:dropout", "sensor_fault:battery_death"})
 """Faults that say nothing about the values that do come."""
 
@@ -59,6 +64,7 @@ class Raising:
         self._shares: dict[str, list[dict[str, Any]]] = {}  # by incident, of this moment
         self._ranked: dict[str, list[dict[str, Any]]] = {}  # candidates by incident, of this moment
         self._pictured: Counter[str] = Counter()  # plots by incident, of this moment
+        self._noticed: dict[tuple[str, str], list[tuple[int, Planned]]] = {}  # by medium and zone: way, works
         self._zone = zone  # of the times in a plot
         self.announcements = announcements
         self._totals: dict[tuple[str, str], int] = {}
@@ -98,6 +104,7 @@ class Raising:
                 belief = believe(list(incident.clues.values()), self._totals, self._zones, age_s)
                 incident.kind, incident.reason = belief.kind, belief.reason
                 incident.sure = belief.sure
+        self._notice()
         for one in fresh:
             self._grade(one.alarm, one.was)
             self._suppress(one.alarm, keys)
@@ -128,6 +135,7 @@ class Raising:
     def outlasted(self, alarm: Alarm) -> None:
         """The announced works are over, and the alarm is still on: it counts in full."""
         was, before = alarm.announced, alarm.grade
+        self._notice()
         self._grade(alarm, before, self.roll.now_ns)
         if alarm.grade != before:
             self.roll.step(alarm, Turn.WORSENED)
@@ -203,8 +211,11 @@ class Raising:
         when_ns = alarm.event_ns if when_ns is None else when_ns
         agreed = incident.sure and alarm.kind == incident.kind
         severity = ALARM if agreed else alarm.severity
+        noticed = self._noticed.get((alarm.medium, alarm.zone), ()) if alarm.quantity in MOVED else ()
+        sign = alarm.direction * MOVED.get(alarm.quantity, 0)
+        works = [entry for way, entry in noticed if way == sign]
         worth = self.announcements.worth(
-            alarm.medium, alarm.place, alarm.kind, alarm.quantity, severity, when_ns
+            alarm.medium, alarm.place, alarm.kind, alarm.quantity, severity, when_ns, works
         )
         alarm.grade = was if was and worse(was, worth.grade) else worth.grade
         if alarm.rebound and incident.told and worse(alarm.grade, incident.told):
@@ -212,6 +223,17 @@ class Raising:
         alarm.announced, alarm.announced_until_ns = worth.announced, worth.until_ns
         alarm.because = because(alarm, incident, worth.grading)
         alarm.because_zh = because_zh(alarm, incident, worth.grading)
+
+    def _notice(self) -> None:
+        """What detectors recognised by themselves and is on: works that nobody announced, by zone."""
+        self._noticed = {}
+        for alarm in self.roll.alarms.values():
+            if alarm.own_kind in NOTICED and alarm.active:
+                lasts_ns = 0 if alarm.own_kind == "brief_draw" else self.roll.now_ns - alarm.event_ns
+                works = Planned(
+                    alarm.own_kind, alarm.zone, alarm.event_ns - BEFORE_NS, alarm.event_ns + lasts_ns
+                )
+                self._noticed.setdefault((alarm.medium, alarm.zone), []).append((alarm.direction, works))
 
     def _kind(self, alarm: Alarm, incident: Incident) -> str:
         own = alarm.own_kind

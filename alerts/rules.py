@@ -50,29 +50,44 @@ class Announcements:
         self._by_place: dict[str, list[Planned]] = {}
         for entry in self.planned:
             self._by_place.setdefault(entry.place, []).append(entry)
+            zone = self._zone.get(entry.place, "")
+            if zone and self.grades.announced(entry.kind).reach == "zone":
+                self._by_place.setdefault(zone, []).append(entry)
 
-    def worth(self, medium: str, place: str, kind: str, quantity: str, severity: int, when_ns: int) -> Worth:
-        """What an alarm is worth, announcements considered. No works elsewhere explain a person's alarm."""
+    def worth(
+        self,
+        medium: str,
+        place: str,
+        kind: str,
+        quantity: str,
+        severity: int,
+        when_ns: int,
+        noticed: Sequence[Planned] = (),
+    ) -> Worth:
+        """What an alarm is worth, announcements considered. No works elsewhere explain a person's alarm.
+
+        noticed: what nobody announced and detectors recognised all the same, where the alarm is.
+        """
         grading = self.grades.of(medium, kind, quantity=quantity)
         full = Worth(at_severity(grading, severity), grading)
-        if not self.planned or kind.startswith(FAULT):
+        if not (self.planned or noticed) or kind.startswith(FAULT):
             return full
         lowest = full
-        for entry, does in self._fitting(medium, place, kind, when_ns):
+        for entry, does in self._fitting(medium, place, kind, when_ns, noticed):
             grade = does.lowered(full.grade)
             if worse(lowest.grade, grade):
                 lowest = Worth(grade, grading, entry.kind, does.test, entry.end_ns + AFTERMATH_NS)
         return lowest
 
     def _fitting(
-        self, medium: str, place: str, kind: str, when_ns: int
+        self, medium: str, place: str, kind: str, when_ns: int, noticed: Sequence[Planned]
     ) -> Sequence[tuple[Planned, Announced]]:
         spots = (place,) if medium == "wristband" else (place, self._zone.get(place, ""), "*")
+        announced = [entry for spot in dict.fromkeys(spots) for entry in self._by_place.get(spot, ())]
         found = []
-        for spot in dict.fromkeys(spots):
-            for entry in self._by_place.get(spot, ()):
-                does = self.grades.announced(entry.kind)
-                running = entry.start_ns <= when_ns < entry.end_ns + AFTERMATH_NS
-                if running and (not does.explains or kind in does.explains):
-                    found.append((entry, does))
+        for entry in (*announced, *noticed):
+            does = self.grades.announced(entry.kind)
+            running = entry.start_ns <= when_ns < entry.end_ns + AFTERMATH_NS
+            if running and (not does.explains or kind in does.explains):
+                found.append((entry, does))
         return found

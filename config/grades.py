@@ -66,6 +66,7 @@ class Announced:
     to: GradeName | None = None
     test: bool = False
     explains: tuple[str, ...] = ()
+    reach: Literal["place", "zone"] = "place"  # zone: it is felt in all of the zone of its place
 
     def lowered(self, grade: GradeName) -> GradeName:
         """The grade that is left; never higher than it was."""

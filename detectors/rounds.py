@@ -13,7 +13,9 @@ from detectors.base import BoolArray, IntArray, Memory, Row, recall, saved
 from detectors.findings import Findings, Points
 from detectors.subjects import Seats, Site, SubjectDetector, opens
 
-SUBJECT_KINDS = ("activity", "joint", "methane", "news2", "thermal", "unbalance", "vitals", "wandering")
+SUBJECT_KINDS = (
+    *("activity", "joint", "methane", "news2", "supply", "thermal", "unbalance", "vitals", "wandering"),
+)
 
 
 class Rounds:

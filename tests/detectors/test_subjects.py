@@ -26,7 +26,10 @@ USUAL = {
     "heart_rate": 70.0, "spo2": 97.0, "steps": 0.0, "acceleration_peak": 1.05, "on_wrist": 1.0, "ch4": 1.0,
     "latitude": 30.66, "longitude": 104.12, "hrv_rmssd": 30.0, "skin_temperature": 34.0, "current": 80.0,
     "joint_temperature": 25.0, "voltage": 221.0, "respiration": 15.0, "temperature": 15.0,
+    "pressure": 300.0, "flow": 50.0,
 }  # fmt: skip
+MEDIA = {"ch4": "gas", "pressure": "water", "flow": "water"}
+SHARED = ("Joint", "Supply")  # places of a zone are measured by each other
 PHASED = {"voltage": "abc", "current": "a", "joint_temperature": "ab"}
 
 
@@ -36,7 +39,7 @@ def table() -> ChannelTable:
     for place in ("p1", "p2", "p3"):
         for quantity in USUAL:
             media = QUANTITIES[quantity].media
-            medium = "gas" if quantity == "ch4" else "wristband" if media == ("wristband",) else "power"
+            medium = MEDIA.get(quantity, "wristband" if media == ("wristband",) else "power")
             for phase in PHASED.get(quantity, " "):
                 name = f"{quantity}_{phase}" if phase.strip() else quantity
                 channels.append(channel(place, quantity, PERIOD_S, medium, name=name, zone="z"))
@@ -102,7 +105,7 @@ def test_garbage_neither_raises_nor_reaches_another_place(kind: type[SubjectDete
     calm = run(kind, here, record(here, None))
 
     for point in said:
-        if " p1." not in point and kind.__name__ != "Joint":  # joints of a zone are measured by each other
+        if " p1." not in point and kind.__name__ not in SHARED:
             assert said[point] == calm[point]
 
 
@@ -146,7 +149,7 @@ def test_rules_that_learn_a_channel_alone_are_left_what_nobody_knows_better() ->
     rounds = Rounds(here, [(PERIOD_S, np.arange(len(here), dtype=np.int32))], [], "Asia/Shanghai")
     left = {here.quantity[n] for n in np.flatnonzero(rounds.leaves("rhythm")).tolist()}
 
-    assert left == {"voltage", "temperature"}
+    assert left == {"voltage", "temperature", "pressure", "flow"}
     assert "current" in {here.quantity[n] for n in np.flatnonzero(rounds.leaves("jump")).tolist()}
     assert rounds.leaves("stuck").all()
 
