@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from config.channels import ChannelTable
 from detectors.base import BoolArray, FloatArray, Memory
+from detectors.days import HOURS, moment_of
 from detectors.findings import ALARM, WARNING, Explanation
 from detectors.levels import SECOND_NS
-from detectors.rhythm import place_in_day
 from detectors.subjects import Moment, Rule, Site, SubjectDetector
 
 DAY_S = 86400.0
-HOURS = 24
 LEAST_PRESSURES, LEAST_METERS = 3, 3  # of a zone, to be judged; of those that must agree on demand
 PAST = 6  # visits that are kept; the middle of the first half is what went before
 STALE_PERIODS = 3.0
@@ -198,7 +197,8 @@ class Supply(SubjectDetector):
 
     def _expected(self, moment: Moment, memory: Memory, size: int) -> FloatArray:
         """What is usual now, (subjects,), 0 where it is not known."""
-        _, before, after, share = place_in_day(self.timezone, moment.end_ns, float(self.pace_s))
+        now = moment_of(self.timezone, moment.end_ns, float(self.pace_s))
+        before, after, share = now.before % HOURS, (now.before + 1) % HOURS, now.share
         usual, visits = memory["usual"][:size], memory["visits"][:size]
         known = (visits[:, before] > 0.0) & (visits[:, after] > 0.0)
         return np.where(known, usual[:, before] * (1.0 - share) + usual[:, after] * share, 0.0)
@@ -221,7 +221,7 @@ class Supply(SubjectDetector):
         swing = memory["swing"][:size]
         swing += np.nan_to_num(np.minimum(1.0 / (24.0 * an_hour), 1.0) * (far - swing))
         past[news] = np.concatenate([past[news, 1:], ratio[news, None]], axis=1)
-        hour, *_ = place_in_day(self.timezone, moment.end_ns, float(self.pace_s))
+        hour = moment_of(self.timezone, moment.end_ns, float(self.pace_s)).hour % HOURS
         usual, visits = memory["usual"][:size, hour], memory["visits"][:size, hour]
         rate = 1.0 / np.minimum(visits + 1.0, np.maximum(VISITS * an_hour, VISITS))
         error = np.where(heard, value - usual, 0.0)
