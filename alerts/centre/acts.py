@@ -237,15 +237,35 @@ def _note(form: Mapping[str, str], field: str, *, required: bool) -> str:
 
 
 def _commands(incident: Incident, kind: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What the gateway is asked to do, without ids."""
+    """What its gateways are asked to do, without ids; each is asked about its own incidents and alarms."""
     if kind == "shelved":
         wanted = {name: body[name] for name in ("seconds", "one_shot", "reason") if name in body}
-        return [{"kind": "shelve", "body": {"incident": incident.id, **wanted}}]
+        return _to_each(incident, "shelve", wanted)
     if kind == "unshelved":
-        return [{"kind": "unshelve", "body": {"incident": incident.id}}]
+        return _to_each(incident, "unshelve", {})
     if kind == "reset":
-        latched = [alarm.id for alarm in incident.alarms.values() if alarm.now.state in LATCHED]
-        return [{"kind": "reset", "body": {"alert_id": id}} for id in sorted(latched)]
+        latched = [alarm for alarm in incident.alarms.values() if alarm.now.state in LATCHED]
+        return [
+            {"kind": "reset", "body": {"alert_id": alarm.id}, **_other(incident, alarm.gateway)}
+            for alarm in sorted(latched, key=lambda alarm: alarm.id)
+        ]
     if kind in STEPS and not incident.acknowledged:  # whoever does anything about it has seen it
-        return [{"kind": "ack", "body": {"incident": incident.id}}]
+        return _to_each(incident, "ack", {})
     return []
+
+
+def _to_each(incident: Incident, kind: str, wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The same command to every gateway that tells of it, by the name that it has there."""
+    theirs = {
+        (alarm.gateway, alarm.now.incident)
+        for alarm in incident.alarms.values()
+        if alarm.gateway not in (incident.gateway, "centre")
+    }
+    return [
+        {"kind": kind, "body": {"incident": id, **wanted}, **_other(incident, gateway)}
+        for gateway, id in [(incident.gateway, incident.id), *sorted(theirs)]
+    ]
+
+
+def _other(incident: Incident, gateway: str) -> dict[str, str]:
+    return {} if gateway == incident.gateway else {"gateway": gateway}

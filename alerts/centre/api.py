@@ -159,9 +159,7 @@ class Api:
         }
 
     def _whole(self, incident: Incident) -> dict[str, Any]:
-        waiting = waiting_for(
-            incident, self.desk.clock(), self.desk.verify_ns, self.desk.silent(incident.gateway)
-        )
+        waiting = waiting_for(incident, self.desk.clock(), self.desk.verify_ns, self.desk.unheard(incident))
         return {
             **self._brief(incident),
             "steps": {act: FIELDS[act] for act in allowed(incident)},

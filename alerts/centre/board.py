@@ -160,18 +160,19 @@ class Board:
             return self._fold_merging(fact, incident, body)
         incident.acts[fact.number] = Act(fact.number, fact.id, fact.received_ns, kind, body["actor"], body)
         for command in body.get("commands", ()):
+            to = str(command.get("gateway") or gateway)
             issued = Command(
                 command["id"],
                 fact.incident,
-                gateway,
+                to,
                 command["kind"],
                 body["actor"],
                 fact.received_ns,
                 command["body"],
             )
             self._commands[issued.id] = issued
-            if (gateway, issued.id) not in self._confirmed:
-                self._pending.setdefault(gateway, {})[issued.id] = issued
+            if (to, issued.id) not in self._confirmed:
+                self._pending.setdefault(to, {})[issued.id] = issued
         return {fact.incident}
 
     def _fold_merging(self, fact: Fact, part: Incident, body: Mapping[str, Any]) -> set[str]:
@@ -180,7 +181,10 @@ class Board:
         touched = {part.key, whole.key}
         for alarm in self._merge(part, whole, fact.received_ns).values():
             touched |= self._settle(alarm)
-        return touched
+        root = self.incidents[self._root(part.key)]
+        root.acts |= part.acts  # cases fold: what was done about the part was done about the whole
+        part.acts = {}
+        return {*touched, root.key}
 
     def _fold_confirmation(self, fact: Fact) -> set[str]:
         confirmation = msgspec.json.decode(fact.data, type=Confirmation)

@@ -135,6 +135,11 @@ class Incident:
         return f"{self.gateway}/{self.id}"
 
     @property
+    def gateways(self) -> tuple[str, ...]:
+        """Those that tell of it, its own first; several where the centre merged what they said."""
+        return tuple(dict.fromkeys([self.gateway, *(alarm.gateway for alarm in self.alarms.values())]))
+
+    @property
     def lead(self) -> Alarm:
         """The alarm that stands for the incident: the gravest, then the one that came first."""
         return min(

@@ -169,7 +169,7 @@ class Desk:
                 once=once,
                 now_ns=self.clock(),
                 verify_ns=self.verify_ns,
-                gateway_silent=self.silent(incident.gateway),
+                gateway_silent=self.unheard(incident),
             )
             try:
                 await self._store(partial(book.append_unless_overtaken, fact=fact, known=incident.known))
@@ -211,6 +211,10 @@ class Desk:
 
     def silent(self, gateway: str) -> bool:
         return gateway in self.board.silent
+
+    def unheard(self, incident: Incident) -> bool:
+        """One of the gateways that tell of it is silent."""
+        return any(self.silent(gateway) for gateway in incident.gateways)
 
     def listen(self) -> Listener:
         listener = Listener()

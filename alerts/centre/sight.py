@@ -105,7 +105,7 @@ def card(incident: Incident, desk: Desk, eye: Eye) -> dict[str, Any]:
 def whole(incident: Incident, desk: Desk, eye: Eye, receivers: Receivers | None = None) -> dict[str, Any]:
     """What the page of one incident shows; `receivers` know who and what is near."""
     lead, words = incident.lead.said, eye.words
-    waiting = waiting_for(incident, eye.now_ns, desk.verify_ns, desk.silent(incident.gateway))
+    waiting = waiting_for(incident, eye.now_ns, desk.verify_ns, desk.unheard(incident))
     cap_s = (
         0 if incident.gateway == "centre" else min(SHELF_CAP_S[a.now.grade] for a in incident.alarms.values())
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from alerts.centre.calling import noticed
 from alerts.centre.calling.receivers import Receivers
+from alerts.centre.calling.twins import Twins
 from alerts.centre.cases import Incident
 from alerts.centre.desk import Desk
 from alerts.centre.events import Fact, nanoseconds
@@ -21,14 +22,16 @@ class Attending:
         self.desk = desk
         self.receivers = receivers
         self.routing = routing
+        self.twins = Twins(self._is_near, routing.merging.within_s)
         self._widest_m = max(one.radius_m for one in routing.site_class.values())
 
     async def attend(self, keys: set[str]) -> None:
-        """Merge first, so that what follows looks at the whole."""
+        """Merge first, reports and what several gateways tell, so that what follows looks at the whole."""
         board = self.desk.board
         open_ones = [one for key in keys if (one := board.open.get(key)) is not None]
         reports = [one for one in board.open.values() if one.gateway == noticed.CENTRE and _is_report(one)]
         merging = [fact for one in open_ones for fact in self._mergers(one, reports)]
+        merging += self.twins.mergers(open_ones, list(board.open.values()), self.desk.clock())
         if merging:
             await self._store(merging)
             open_ones = [one for one in open_ones if one.alarms]

@@ -27,7 +27,8 @@ _REPORTED = (
     + " SELECT data ->> '$.report.channel', data ->> '$.kind', data ->> '$.flag', count(*) FROM told"
     " WHERE data ->> '$.report.channel' IS NOT NULL GROUP BY 1, 2, 3"
 )
-_MERGED = _TEXT.format("city.linkage.case.merged.v1") + " SELECT count(*) FROM told"
+_MERGED = _TEXT.format("city.linkage.case.merged.v1")
+_MERGED += " SELECT count(*) FROM told WHERE incident LIKE 'centre/%'"
 _CALLED = _TEXT.format("city.linkage.case.summoned.v1")
 _HANDED = (
     _CALLED + " SELECT count(DISTINCT incident),"
