@@ -18,8 +18,11 @@ Ints = NDArray[np.int64]
 
 LOWEST = 2.0  # nominal surprise (-log10 p) from which scores are counted; below it nothing can alarm
 STEP = 0.1  # width of a bin in the root of nominal surprise: for Gaussian noise a fifth of a deviation
-BINS = 64  # the last takes all above; straight beyond it
-ROOTS = np.sqrt(LOWEST) + STEP * np.arange(BINS + 1)
+EVEN = 40  # bins of that width, up to nine deviations; beyond, each is wider than the one before …
+BINS = 68  # … up to a hundred, which one of 300,000 rows of Student's t with 3 degrees of freedom needs
+FIRST, KNEE = float(np.sqrt(LOWEST)), float(np.sqrt(LOWEST)) + STEP * EVEN
+WIDER = 1.085  # the last takes all above; straight beyond it
+ROOTS = np.concatenate([FIRST + STEP * np.arange(EVEN), KNEE * WIDER ** np.arange(BINS - EVEN + 1)])
 EDGES = ROOTS**2  # of the bins, in nominal surprise
 PRIOR_ROWS = 2000.0  # weight of what is believed before data: that nominal tails are real ones stretched by
 PRIOR_STRETCH = 1.6  # this factor, because real noise is never as tame as ideal noise
@@ -56,12 +59,13 @@ class Calibration:
 
     def of(self, pool: Ints, nominal: Floats) -> Floats:
         """The observed surprise of nominal ones (n,), all at least LOWEST."""
-        place = (np.sqrt(nominal) - ROOTS[0]) * (1 / STEP)
-        bin = np.minimum(place, BINS - 1).astype(np.int64)
+        root = np.sqrt(nominal)
+        bin = _bin(root)
         flat = self._table.reshape(-1)
         at = pool * (BINS + 1) + bin
         low = flat[at]
-        surprise: Floats = low + (place - bin) * (flat[at + 1] - low)
+        share = (root - ROOTS[bin]) / (ROOTS[bin + 1] - ROOTS[bin])
+        surprise: Floats = low + share * (flat[at + 1] - low)
         return surprise
 
     def nominal_of(self, pool: int, observed: float) -> float:
@@ -70,8 +74,7 @@ class Calibration:
 
     def count_high(self, pool: Ints, nominal: Floats) -> None:
         """Count scores of at least LOWEST that calm channels showed in this row."""
-        bin = np.minimum((np.sqrt(nominal) - ROOTS[0]) * (1 / STEP), BINS - 1).astype(np.int64)
-        np.add.at(self._counts.reshape(-1), pool * BINS + bin, np.float32(1.0))
+        np.add.at(self._counts.reshape(-1), pool * BINS + _bin(np.sqrt(nominal)), np.float32(1.0))
 
     def wants_total(self) -> bool:
         """Whether this row's scores are to be counted in all."""
@@ -98,7 +101,7 @@ class Calibration:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        known = dict(state)
+        known: dict[str, Any] = _as_now(dict(state))
         self._counts = restored(known, "counts", self.pools, self._counts)
         self._total = restored(known, "total", self.pools, self._total)
         self._table = restored(known, "table", self.pools, self._table)
@@ -112,6 +115,29 @@ class Calibration:
         counts[old] *= 0.5
         total[old] *= 0.5
         self._table[share] = _table(counts + PRIOR_COUNTS, total + PRIOR_ROWS)
+
+
+def _bin(root: Floats) -> Ints:
+    """The bins (n,) of roots of nominal surprise, all at least FIRST."""
+    bin: Ints = np.searchsorted(ROOTS[1:-1], root, side="right")
+    return bin
+
+
+def _as_now(state: State) -> State:
+    """A state whose bins were all of one width, as earlier versions had them, in the bins of now."""
+    counts = state.get("counts")
+    if not isinstance(counts, Keyed) or counts.array.shape[1:] == (BINS,):
+        return state
+    middles = np.asarray(FIRST + STEP * (np.arange(counts.array.shape[1]) + 0.5), dtype=np.float64)
+    array = np.zeros((len(counts.keys), BINS), dtype=np.float32)
+    for before, now in enumerate(_bin(middles).tolist()):
+        array[:, now] += counts.array[:, before]
+    edges = FIRST + STEP * np.arange(counts.array.shape[1] + 1)
+    table = state.get("table")
+    if isinstance(table, Keyed):
+        rows = [np.interp(ROOTS, edges, row) for row in table.array]
+        state["table"] = Keyed(table.keys, np.array(rows, dtype=np.float32).reshape(-1, BINS + 1))
+    return {**state, "counts": Keyed(counts.keys, array)}
 
 
 def turn_of(pool: str) -> int:
@@ -133,15 +159,15 @@ def _table(counts: Floats, total: Floats) -> Floats:
     """Surprise at EDGES (pools, BINS + 1) from counts (pools, BINS) among total (pools,) scores."""
     above = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]  # at each lower edge
     share = np.minimum(above / np.maximum(total, above[:, 0])[:, None], 1.0)
-    observed = -np.log10(share)
+    observed = -np.log10(np.maximum(share, 1e-300))
     start = np.maximum((above >= TAIL_ROWS).sum(axis=1) - 1, 0)  # the bin at which the fitted tail begins
     pool = np.arange(len(counts))
-    excess = ROOTS[:-1] + STEP / 2 - ROOTS[start][:, None]  # middle of each bin over the threshold
+    excess = (ROOTS[:-1] + ROOTS[1:]) / 2 - ROOTS[start][:, None]  # middle of each bin over the threshold
     inside = np.where(excess > 0, counts, 0.0)
     number = above[pool, start]
     mean = (inside * excess).sum(axis=1) / number
     rarer = (above - counts / 2) / number[:, None]  # 1 - F in the middle of a bin
-    shape, scale = tails.pareto(mean, (inside * excess * rarer).sum(axis=1) / number)
+    shape, scale = tails.pareto(mean, (inside * excess * rarer).sum(axis=1) / number, number)
     beyond = np.maximum(ROOTS - ROOTS[start][:, None], 0.0)
     fitted = observed[pool, start][:, None] + tails.pareto_surprise(beyond, shape[:, None], scale[:, None])
     padded = np.concatenate([observed, fitted[:, -1:]], axis=1)

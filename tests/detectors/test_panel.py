@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from config.channels import Channel, ChannelTable
-from config.snapshot import pack, unpack
+from config.snapshot import Keyed, pack, unpack
 from detectors import tails
-from detectors.calibration import EDGES, Calibration
+from detectors.calibration import EDGES, ROOTS, Calibration
 from detectors.findings import ALARM, CALM, Findings
 from detectors.jump import Jump
 from detectors.panel import RESUME_S, Panel, Seat
@@ -191,3 +191,27 @@ def test_calibration_is_close_to_the_truth_on_ideal_noise_and_never_falls() -> N
 )
 def test_the_gaussian_tail_agrees_with_the_tables(deviations: float, chance: float) -> None:
     assert tails.gaussian(np.array([deviations]))[0] == pytest.approx(-np.log10(chance), abs=0.003)
+
+
+def test_counts_of_an_earlier_version_are_taken_over_into_the_bins_of_today() -> None:
+    """There were 64 bins of one width; what they held keeps its place, and what it is worth."""
+    counts = np.zeros((1, 64), dtype=np.float32)
+    counts[0, [0, 5, 39, 63]] = [900.0, 90.0, 9.0, 1.0]
+    table = np.linspace(1.5, 30.0, 65, dtype=np.float32)[None, :]
+    pools = ("rhythm|water|flow|north",)
+    calibration = Calibration(pools)
+    calibration.restore(
+        {
+            "counts": Keyed(pools, counts),
+            "total": Keyed(pools, np.array([1e5])),
+            "table": Keyed(pools, table),
+            "rows": 7,
+        }
+    )
+    state = calibration.state()
+    kept = state["counts"].array[0]
+
+    assert kept.sum() == 1000.0 and kept[[0, 5, 39]].tolist() == [900.0, 90.0, 9.0]
+    assert ROOTS[kept.nonzero()[0][-1]] <= np.sqrt(2.0) + 6.35 <= ROOTS[kept.nonzero()[0][-1] + 1]
+    assert calibration.lowest()[0] == pytest.approx(1.5)
+    assert (np.diff(state["table"].array[0]) >= 0).all()
