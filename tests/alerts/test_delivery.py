@@ -93,6 +93,18 @@ def test_a_receiver_in_trouble_is_asked_again_and_the_repeat_keeps_its_id(
         until(lambda: not delivery.trouble)
 
 
+def test_a_redirect_leads_nowhere_and_the_change_waits(tmp_path: Path) -> None:
+    with receiver() as elsewhere:
+        moved = Reply(307, headers={"location": f"{elsewhere.url}/latest/meta-data"})
+        with telling(tmp_path, lambda got: moved) as (one, there, delivery, _):
+            one.tick(changes=events(["P1"]))
+            until(lambda: "307" in delivery.trouble)
+
+            assert len(there.got) == 1
+            assert elsewhere.got == []
+            assert refused(one) == []
+
+
 def test_a_receiver_that_says_when_to_come_back_is_not_asked_before(tmp_path: Path) -> None:
     with telling(tmp_path, in_turn(Reply(429, headers={"retry-after": "1"}))) as (one, there, _, _):
         start = time.monotonic()

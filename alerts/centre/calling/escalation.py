@@ -6,7 +6,6 @@ between two of them, the next sweep finds what is due, and what was missed meanw
 
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from alerts.centre.calling.ladder import Step
@@ -31,8 +30,7 @@ class Climb(NamedTuple):
     due_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """What a sweep found to be due: these steps of the ladder are called."""
 
     incident: str
@@ -77,11 +75,10 @@ def advance(climb: Climb, rules: Ladder, ladder: Sequence[Step], now_ns: int) ->
         why, steps = "repeat", tuple(range(step))
     else:
         why, steps = "repeat", (len(ladder) - 1,)
-    after = climb._replace(step=step, calls=climb.calls + 1, called_ns=now_ns)
-    return (
-        after._replace(due_ns=_next_ns(after, rules, ladder)),
-        Call(climb.incident, climb.calls, steps, why),
-    )
+    incident, armed, grade, began_ns, _, calls, _, taken, arrived, _ = climb  # _replace costs thrice as much
+    after = Climb(incident, armed, grade, began_ns, step, calls + 1, now_ns, taken, arrived)
+    due_ns = _next_ns(after, rules, ladder)
+    return Climb(*after[:-1], due_ns), Call(incident, calls, steps, why)
 
 
 def climb_on(climb: Climb, rules: Ladder, ladder: Sequence[Step]) -> Climb:
@@ -150,7 +147,10 @@ class Climbs:
     def due(self, now_ns: int, most: int) -> list[Climb]:
         """Those that are due, the longest overdue first; each is to be advanced and kept again."""
         found: list[Climb] = []
-        while len(found) < most and self.next_ns() <= now_ns:
-            _, incident = heapq.heappop(self._due)
-            found.append(self.by_incident[incident])
+        heap, known = self._due, self.by_incident
+        while heap and len(found) < most and heap[0][0] <= now_ns:
+            due_ns, incident = heapq.heappop(heap)
+            climb = known.get(incident)
+            if climb is not None and climb.due_ns == due_ns:  # else it was moved or dropped since
+                found.append(climb)
         return found

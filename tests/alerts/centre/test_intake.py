@@ -164,6 +164,21 @@ def test_a_gateway_cannot_say_what_only_staff_can(city: Centre, act: str) -> Non
     assert "chip stage received" in city.person("wang").see(f"/incidents/{story.key}")
 
 
+@pytest.mark.parametrize("off_s", [-3600, 3600])
+def test_a_gateway_whose_clock_is_wrong_is_told_so_and_loses_nothing(city: Centre, off_s: int) -> None:
+    gateway = city.gateway()
+    now_ns = time.time_ns() + off_s * 10**9
+    change = gateway.alarm(f"clock.{off_s}").raised(detected_ns=now_ns, event_ns=now_ns)
+
+    answer = gateway.post([change], now_s=int(time.time()) + off_s)
+
+    assert answer.status == 401
+    assert "clock" in answer.json["error"]
+    gateway.tell(change)  # its clock was set: the same change, signed anew
+    person = city.person("wang")
+    assert f"clock.{off_s}" in person.see("/")
+
+
 def test_a_huge_body_is_refused_before_it_is_read(city: Centre) -> None:
     answer = city.gateway().post(b"[" + b" " * (5 * 2**20) + b"]")
 

@@ -216,3 +216,23 @@ def test_a_login_that_ended_leads_to_the_login(opened: Callable[..., Page], city
     city.gateway().tell(city.gateway().alarm().raised())
 
     page.wait_for_url("**/login**")
+
+
+def test_a_browser_runs_nothing_of_what_gateways_and_staff_write(
+    opened: Callable[..., Page], city: Centre
+) -> None:
+    evil = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
+    gateway = city.gateway()
+    story = gateway.alarm(f"water.{evil}")
+    change = story.raised(because=evil)
+    change["data"] |= {"title": evil, "candidates": [{"place": evil, "share": 0.5}]}
+    gateway.tell(change)
+    city.person("wang").act(story.key, "confirmed", outcome="real", note=evil)
+    page = opened()
+    log_in(page)
+
+    for path in ("/", f"/incidents/{story.key}"):
+        page.goto(f"{city.url}{path}")
+        assert evil in page.inner_text("main"), "it is shown as it was written"
+        assert page.locator("main script, main img").count() == 0
+        assert page.title() != "taken"

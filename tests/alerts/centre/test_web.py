@@ -153,6 +153,7 @@ def test_nothing_that_a_gateway_says_can_become_markup(city: Centre) -> None:
     )
     change["data"] |= {"owner": evil, "title": evil, "title_zh": evil, "advice_zh": evil}
     change["data"]["plot"] = {"end": "2026-01-05T02:14:07Z", "period_s": 1, "unit": evil, "values": [1, 2, 3]}
+    change["data"]["candidates"] = [{"place": evil, "share": evil, "feeds": evil}]
     gateway.tell(change)
     person = city.person("zhao")
     person.act(story.key, "confirmed", outcome="real", note=evil)
