@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from alerts.alert import short_hash
-from alerts.belief import REFINED, WEAK, believe
+from alerts.belief import DECIDED, REFINED, WEAK, believe
 from alerts.board import Board, Turned, plain
 from alerts.boards import Risen
 from alerts.candidates import Candidates
@@ -173,7 +173,7 @@ class Raising:
             zone=where.zone,
             quantity=where.quantity,
             period_s=where.period_s,
-            own_kind=self._own_kind(board.points.kind[turned.point], where.medium, where.quantity, channel),
+            own_kind=self._own_kind(board, turned.point, where.medium, where.quantity),
             outlet=behind_regulator(where),
         )
         if known is not None:
@@ -182,9 +182,12 @@ class Raising:
         self.roll.keep(alarm)
         return Fresh(alarm, Turn.LASTED, before="" if known is None else known.alert_id)
 
-    def _own_kind(self, kind: str, medium: str, quantity: str, channel: int) -> str:
-        """What a learning detector notices on a sensor at fault is that fault, but for life-safety gas."""
-        if kind or self.roll.grades.is_life_safety(medium, quantity):
+    def _own_kind(self, board: Board, point: int, medium: str, quantity: str) -> str:
+        """What levels and learning rules see of a sensor at fault is that fault, but on life-safety gas."""
+        kind, rule = board.points.kind[point], board.points.rule[point]
+        channel = int(board.points.channel[point])
+        of_values = not kind or (LADDER.fullmatch(rule) and medium != "wristband") or rule.startswith(DECIDED)
+        if not of_values or self.roll.grades.is_life_safety(medium, quantity):
             return kind
         faults = (
             alarm.own_kind

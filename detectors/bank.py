@@ -20,7 +20,7 @@ from detectors.findings import Findings, Points, Usual
 from detectors.panel import Panel, Seat
 from detectors.rounds import Rounds
 
-EVENT_KINDS = ("limits", "fall", "clock")
+EVENT_KINDS = ("limits", "fall", "clock", "garbled")
 OF_VALUES = ("jump", "drift", "rhythm", "regime", "plateau", "novelty", "unrest", "spike", "scale")
 LEVEL_KINDS = (*OF_VALUES, "stuck")  # for quantities that have a level
 ROW_KINDS = (*LEVEL_KINDS, "silence")
