@@ -7,6 +7,7 @@ beside `pressure-`, the gas main before it `main-`. The first pattern of the med
 is believed, and its reason is told.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ SUDDEN = ("jump", "step", "shift")
 LEVELS = (".low", ".low_low", ".high", ".high_high")
 SLOW = ("drift", "rhythm", "night", "trend")
 DECIDED = ("water.zone.",)
-"""Rules that have looked at a whole zone: what they name is believed before any pattern, the latest first."""
+"""Rules that have looked at a whole zone: what most of them name is believed before any pattern."""
 WEAK = frozenset({"", "limit", "unknown"})
 """Kinds that a detector gives when it knows only that something is out of order; evidence may say more."""
 
@@ -237,9 +238,10 @@ def believe(
             for sign in clue.signs():
                 bearing.setdefault((clue.medium, sign), []).append(clue)
                 bearing.setdefault(("", sign), []).append(clue)
-    decided = [clue.kind for clue in clues if clue.rule.startswith(DECIDED)]
+    decided = Counter(clue.kind for clue in clues if clue.rule.startswith(DECIDED))
     if decided:
-        return Belief(decided[-1], "pressures and flows of the zone together say so", sure=True)
+        kind = min(decided, key=lambda kind: (-decided[kind], _RANK.get(kind, len(_RANK))))
+        return Belief(kind, "pressures and flows of the zone together say so", sure=True)
     scene = (totals, zones or {}, age_s)
     pattern = next((pattern for pattern in PATTERNS if _fits(pattern, bearing, *scene)), None)
     named = list(dict.fromkeys(clue.kind for clue in clues if clue.kind not in WEAK))

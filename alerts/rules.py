@@ -10,6 +10,8 @@ from detectors.findings import ALARM
 SHELF_CAP_S: Mapping[str, float] = {"P1": 0.0, "P2": 3600.0, "P3": 8 * 3600.0, "P4": 8 * 3600.0}
 """Longest shelf by grade, as OPC UA's MaxTimeShelved; longer is refused, and P1 is never shelved."""
 
+OF_ONE_PLACE = frozenset({"leak_noise", "ch4"})
+"""Quantities that nobody elsewhere in the zone moves by using more."""
 AFTERMATH_NS = 30 * 60 * 10**9  # announced works still explain what is seen this long after their end
 
 
@@ -73,14 +75,14 @@ class Announcements:
         if not (self.planned or noticed) or kind.startswith(FAULT):
             return full
         lowest = full
-        for entry, does in self._fitting(medium, place, kind, when_ns, noticed):
+        for entry, does in self._fitting(medium, place, kind, quantity, when_ns, noticed):
             grade = does.lowered(full.grade)
             if worse(lowest.grade, grade):
                 lowest = Worth(grade, grading, entry.kind, does.test, entry.end_ns + AFTERMATH_NS)
         return lowest
 
     def _fitting(
-        self, medium: str, place: str, kind: str, when_ns: int, noticed: Sequence[Planned]
+        self, medium: str, place: str, kind: str, quantity: str, when_ns: int, noticed: Sequence[Planned]
     ) -> Sequence[tuple[Planned, Announced]]:
         spots = (place,) if medium == "wristband" else (place, self._zone.get(place, ""), "*")
         announced = [entry for spot in dict.fromkeys(spots) for entry in self._by_place.get(spot, ())]
@@ -88,6 +90,9 @@ class Announcements:
         for entry in (*announced, *noticed):
             does = self.grades.announced(entry.kind)
             running = entry.start_ns <= when_ns < entry.end_ns + AFTERMATH_NS
+            afar = does.reach == "zone" and entry.place != place
+            if afar and quantity in OF_ONE_PLACE:
+                continue
             if running and (not does.explains or kind in does.explains):
                 found.append((entry, does))
         return found

@@ -118,9 +118,9 @@ class Supply(SubjectDetector):
         shared = _spread(zones, self._shared(zones, np.where(np.isfinite(ratio), slow, np.nan), pressed))
         known_s = memory["known_s"][:size]
         judged = heard & pressed & (known_s >= self.known_s)
-        rises = np.where(risen >= self.beyond * swing, risen, np.minimum(risen, 0.0))
+        sure = risen >= np.minimum(self.beyond * swing, 2.0 * self.rise)
         speaks = judged & site.has[:, site.role("speaker")]
-        self._decide(zones, -sudden, rises, shared, judged, speaks, memory)
+        self._decide(zones, -sudden, risen, sure, shared, judged, speaks, memory)
         for name, news in (("sudden", sudden), ("risen", risen), ("shared", shared)):
             np.copyto(memory[name][:size], news, where=heard)
         self._remember(moment, ratio, heard, value, 3600.0 / period_s, memory)
@@ -156,6 +156,7 @@ class Supply(SubjectDetector):
         zones: IndexArray,
         fallen: FloatArray,
         risen: FloatArray,
+        sure: BoolArray,
         shared: FloatArray,
         judged: BoolArray,
         speaks: BoolArray,
@@ -166,7 +167,7 @@ class Supply(SubjectDetector):
         low = judged & (fallen >= np.maximum(self.drop, self.beyond * memory["swing"][:size]))
         share = _spread(zones, _count(zones, low) / np.maximum(_count(zones, judged), 1))
         most = share >= self.most_share
-        rises = risen >= self.rise
+        rises = sure & (risen >= self.rise)
         holds = memory["severity"][DEMAND * size : (DEMAND + 1) * size] > 0
         states = {
             BURST: (low & rises, ALARM),
@@ -175,7 +176,7 @@ class Supply(SubjectDetector):
                 low & (fallen >= self.shut) & (risen < self.draw) & ~(most & (risen <= -self.drop)),
                 WARNING,
             ),
-            DRAW: (speaks & (risen >= self.draw) & ~rises, WARNING),
+            DRAW: (speaks & sure & (risen >= self.draw) & (risen < self.rise), WARNING),
             DEMAND: (speaks & (np.abs(shared) >= np.log1p(self.demand) * np.where(holds, 0.6, 1.0)), WARNING),
         }
         for rule, (on, severity) in states.items():

@@ -146,3 +146,14 @@ def test_every_pattern_names_a_kind_that_has_a_grade() -> None:
     for pattern in PATTERNS:
         medium = pattern.medium or "gas"
         assert grades.of(medium, pattern.kind) != grades.of(medium, "unknown"), pattern
+
+
+def test_what_the_whole_zone_says_goes_before_what_its_channels_look_like() -> None:
+    shut = clue("pressure- water.zone.cut_off", medium="water", kind="low_pressure")
+    burst = clue("pressure- water.zone.burst", medium="water", kind="burst")
+    looks = [clue("pressure- jump", medium="water"), clue("flow+ jump", medium="water")]
+
+    assert believe(looks, {}).kind == "burst"
+    assert believe([*looks, shut], {}).kind == "low_pressure"
+    assert believe([*looks, shut, burst], {}).kind == "burst"
+    assert believe([*looks, shut, shut, burst], {}).kind == "low_pressure"
