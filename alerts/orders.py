@@ -16,6 +16,7 @@ from config.errors import SettingsError
 from config.lists import planned_from, time_ns
 from ingest.ticks import Command
 
+REASON_LEAST = 8  # characters, of a break-glass
 CONFIRMED = "city.linkage.command.confirmed.v1"
 
 
@@ -75,6 +76,7 @@ class Orders:
             "reset": self._reset,
             "adopt_regime": self._adopt_regime,
             "roster": self._roster,
+            "vitals": self._vitals,
         }
 
     def obey(self, command: Command) -> None:
@@ -198,6 +200,18 @@ class Orders:
         """Who is to be called without the centre: the whole list, in place of the last."""
         self.duties = duties_of(command.body.get("duties"))
         return "" if self.duties else "nobody is on the roster: every contact of the gateway is called"
+
+    def _vitals(self, command: Command) -> str:
+        """Break-glass: whether it may be shown; the daemon then seals it for whoever asks."""
+        body, channels = command.body, self.roll.channels
+        person = _text(body, "person")
+        if not any(p == person and m == "wristband" for p, m in zip(channels.place, channels.medium)):
+            raise Refused(f"no wristband of {person!r} on this site")
+        if len(" ".join(_text(body, "reason").split())) < REASON_LEAST:
+            raise Refused(f"say why in at least {REASON_LEAST} characters")
+        if time_ns(_text(body, "until")) <= self.roll.now_ns:
+            raise Refused("it came too late: nobody waits for the answer any more")
+        return ""
 
     def _adopt_regime(self, command: Command) -> str:
         """The detectors have taken the new level as normal in this tick; here it is only told."""

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from alerts.alert import rfc3339
+from alerts.orders import REASON_LEAST
+from alerts.sealing import seal
 from config.channels import ChannelTable
-from config.errors import InputError
+from config.errors import InputError, SettingsError
 from ingest.history import history
-from ingest.ticks import SECOND_NS
+from ingest.ticks import SECOND_NS, Command
 
 LOG = "break-glass.jsonl"
-REASON_LEAST = 8
+VITALS = "city.linkage.node.vitals.v1"
+REMOTE_MOST = 60  # minutes back that the centre may ask for
 MINUTES_MOST = 24 * 60
 
 
@@ -51,6 +54,31 @@ def look(
                 }
             )
     return sorted(rows, key=lambda row: str(row["quantity"]))
+
+
+def answer(data: Path, channels: ChannelTable, command: Command, source: str, now_ns: int) -> dict[str, Any]:
+    """The centre's look, as an event that only the one who asks can open; or why there is nothing to open."""
+    body = command.body
+    key, person = str(body.get("key", "")), str(body.get("person", ""))
+    minutes = body.get("minutes")
+    told: dict[str, Any] = {"key": key}
+    try:
+        back = min(REMOTE_MOST, minutes) if isinstance(minutes, int) else REMOTE_MOST
+        rows = look(
+            data, channels, person, f"centre: {command.actor}", str(body.get("reason", "")), back, now_ns
+        )
+        told["sealed"] = seal(key, json.dumps(rows).encode(), command.id)
+    except (SettingsError, ValueError) as error:
+        told["error"] = str(error)
+    return {
+        "specversion": "1.0",
+        "id": f"vitals-{command.id}",
+        "source": source,
+        "type": VITALS,
+        "time": rfc3339(now_ns),
+        "datacontenttype": "application/json",
+        "data": told,
+    }
 
 
 def looks(data: Path) -> Iterator[dict[str, Any]]:

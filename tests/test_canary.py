@@ -13,9 +13,11 @@ from pathlib import Path
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from alerts.centre.accounts import add_token
 from config.channels import Channel, ChannelTable
+from gateway.glass import looks
 from simulators.district import write_channels
-from tests.alerts.centre.world import Centre, centre
+from tests.alerts.centre.world import Answer, Centre, centre
 from tests.alerts.notifiers import contacts
 from tests.living import Gateway, Publisher, StubReceiver, gateway, replayed, stub_receiver, until
 from tests.parts import free_port, mosquitto
@@ -116,6 +118,7 @@ def test_of_a_wearer_nothing_leaves_the_gateway_but_kind_grade_place_and_advice(
         page = until(lambda: _page(there, f"{SITE}/{sos['incident']}"))
         until(lambda: any(event["data"]["place"] == WEARER for event in stub.got()))
         until(lambda: any(WEARER in message for message in onlooker.heard))
+        _the_glass_is_broken(there)
         told = [json.dumps(event, ensure_ascii=False) for event in (*one.told(), *stub.got())]
         asked = [_asked(f"http://127.0.0.1:{metrics}/{what}") for what in ("metrics", "status", "healthz")]
         assert one.stop() == 0
@@ -126,6 +129,25 @@ def test_of_a_wearer_nothing_leaves_the_gateway_but_kind_grade_place_and_advice(
         _nothing_in_files(one, there, stub)
 
 
+def _the_glass_is_broken(there: Centre) -> None:
+    """One look by the centre, with reason and log: the answer has the values, and nothing else ever does."""
+    token = add_token(there.folder / "state" / "casebook.db", "wang")
+
+    def ask(person: str, reason: str) -> Answer:
+        body = json.dumps({"person": person, "reason": reason, "minutes": 60}).encode()
+        headers = {"authorization": f"Bearer {token}"}
+        return there.request("POST", f"/api/v1/gateways/{SITE}/vitals", body, headers)
+
+    shown = until(lambda: (answer := ask(WEARER, "SOS, does not answer")).status == 200 and answer)
+    assert shown.headers["cache-control"] == "no-store"
+    values = {row["quantity"]: row["value"] for row in shown.json["vitals"]}
+    assert VITALS.items() <= values.items()
+    assert ask(WEARER, "why?").status == 400
+    stranger = ask("person-9", "SOS, does not answer")
+    assert (stranger.status, stranger.json["error"]) == (409, "refused")
+    assert "no wristband of 'person-9'" in stranger.json["text"]
+
+
 def _nothing_in_files(one: Gateway, there: Centre, stub: StubReceiver) -> None:
     """Logs, stores, keys, reports, heartbeats: every file but those that hold the readings themselves."""
     looked = 0
@@ -134,6 +156,12 @@ def _nothing_in_files(one: Gateway, there: Centre, stub: StubReceiver) -> None:
             looked += 1
             assert not found_in(text), (name, found_in(text))
     assert looked > 8
+    (look, *_) = looks(one.data)
+    assert (look["actor"], look["person"], look["reason"]) == ("centre: wang", WEARER, "SOS, does not answer")
+    book = (there.folder / "state").iterdir()
+    assert any(b"vitals.shown" in file.read_bytes() for file in book), (
+        "and the centre knows who was shown what"
+    )
     assert any(WEARER in event for (event,) in one.rows("SELECT event FROM outbox"))
 
 

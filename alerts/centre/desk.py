@@ -28,10 +28,12 @@ from alerts.centre.events import (
     HEARTBEAT,
     PROOF,
     STAFF_SOURCE,
+    VITALS,
     Call,
     Change,
     Event,
     Fact,
+    Sealed,
     without_vitals,
 )
 from config.clocks import read_clocks
@@ -41,7 +43,7 @@ from config.workdays import work_calendar
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-PASSING = (HEARTBEAT, PROOF)  # confirmed, and not kept as facts
+PASSING = (HEARTBEAT, PROOF, VITALS)  # confirmed, and not kept as facts
 SECOND_NS = 1_000_000_000
 MISSED_HEARTBEATS = 3  # architecture, "Who owns what"; domain facts §13: 60 s each, silent after 180 s
 TRIES = 20  # how often a decision is made again when something newer came in between
@@ -109,6 +111,7 @@ class Desk:
         self.append = append
         self.refused: Counter[str] = Counter()  # posts turned away since the start, by reason
         self.listeners: set[Listener] = set()
+        self.on_sealed: Callable[[Sealed], None] = lambda sealed: None  # answers to a break-glass
         self.stopping = False
         self._reading: sqlite3.Connection | None = None
 
@@ -149,6 +152,9 @@ class Desk:
             return stored
 
         await self._store(work)
+        for event in events:
+            if event.type == VITALS:
+                self.on_sealed(msgspec.json.decode(event.data, type=Sealed))
         if fresh:
             await self._hear(gateway, now_ns, heartbeat)
         return [event.id for event in events]

@@ -17,6 +17,7 @@ ACCOUNT = "city.linkage.account."
 HEARTBEAT = "city.linkage.node.heartbeat.v1"
 CONFIRMED = "city.linkage.command.confirmed.v1"
 PROOF = "city.linkage.node.proof.v1"  # a gateway's proof of life: confirmed, and not kept
+VITALS = "city.linkage.node.vitals.v1"  # sealed vital signs for who asked: confirmed, and never kept
 CALLED = "city.linkage.case.called.v1"  # a gateway called people by itself; the one act that is a gateway's
 STAFFS = (CASE, SESSION, ACCOUNT)
 
@@ -106,6 +107,14 @@ class Call(Struct, frozen=True):
     called: list[Word] = []  # ids of its roster
 
 
+class Sealed(Struct, frozen=True):
+    """The `data` of a gateway's answer to a break-glass: for the one who holds the other half of `key`."""
+
+    key: Word
+    sealed: Annotated[str, Meta(max_length=64 * 1024)] = ""
+    error: Text = ""
+
+
 class Event(Struct, frozen=True):
     """A CloudEvents 1.0 envelope; `data` is read by its type."""
 
@@ -141,6 +150,8 @@ def read_batch(body: bytes, source: str) -> list[Event]:
             _decode(bytes(event.data), dict[str, Any], f"[{index}].data")
         elif event.type == CALLED:
             _decode(bytes(event.data), Call, f"[{index}].data")
+        elif event.type == VITALS:
+            _decode(bytes(event.data), Sealed, f"[{index}].data")
         elif event.type.startswith(STAFFS):
             raise BadBatch(f"[{index}].type: {event.type[:80]} is for staff to say, not for a gateway")
         elif event.type == CONFIRMED:

@@ -30,6 +30,7 @@ from alerts.centre.desk import Desk, by_urgency
 from alerts.centre.events import ACCOUNT
 from alerts.centre.evidence import packet
 from alerts.centre.gate import FormRefused, Gate, Guarded, LoginRefused, own_path
+from alerts.centre.glass import Glass
 from alerts.centre.intake import Intake, TooLarge
 from alerts.centre.people.areas import Areas
 from alerts.centre.stream import Stream
@@ -66,6 +67,7 @@ def application(
         Route("/healthz", pages.health),
         Route("/api/v1/changes", Intake(desk, gateways).changes, methods=["POST"]),
         Route("/api/v1/incidents", api.token_only(api.incidents)),
+        Route("/api/v1/gateways/{gateway}/vitals", api.token_only(Glass(desk, areas).look), methods=["POST"]),
         Route("/api/v1/gateways/{gateway}/roster", api.token_only(api.roster), methods=["POST"]),
         Route("/api/v1" + incident, api.token_only(api.incident)),
         Route("/api/v1" + incident + "/evidence", api.token_only(api.evidence)),

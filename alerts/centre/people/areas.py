@@ -29,6 +29,12 @@ class Areas:
             return False
         return any(account.area in codes for codes in self._codes(self.directory, incident))
 
+    def covers(self, account: Account, place: str) -> bool:
+        """Whether a place lies in the area that an account is kept to."""
+        if not account.area:
+            return True
+        return self.directory is not None and account.area in self._of_place(self.directory, place)
+
     async def refuses(self, desk: Desk, account: Account, incident: Incident) -> bool:
         """Whether somebody asked beyond the area that they are kept to; then it is on the record."""
         if self.sees(account, incident):
