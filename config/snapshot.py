@@ -13,6 +13,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
+FORM = 1  # of the blob; one without a number is of a version before they had one, and the same
 MOST_BYTES = 1 << 30  # of a snapshot unpacked; a damaged one may claim to hold anything
 
 
@@ -72,7 +73,7 @@ def pack(state: State) -> bytes:
             }
         else:
             rows[name] = {"json": value}
-    plain = msgspec.msgpack.encode({"keys": list(key_lists), "rows": rows})
+    plain = msgspec.msgpack.encode({"form": FORM, "keys": list(key_lists), "rows": rows})
     return zstandard.ZstdCompressor(level=3, write_checksum=True).compress(plain)
 
 
@@ -82,6 +83,8 @@ def unpack(blob: bytes) -> State:
         if zstandard.frame_content_size(blob) > MOST_BYTES:
             raise ValueError("not a snapshot: larger than any site could need")
         plain = msgspec.msgpack.decode(zstandard.decompress(blob))
+        if plain.get("form", FORM) > FORM:
+            raise ValueError(f"not a snapshot: its form {plain['form']} is of a later version")
         key_lists = [tuple(keys) for keys in plain["keys"]]
         return {name: _unpacked(row, key_lists) for name, row in plain["rows"].items()}
     except (zstandard.ZstdError, msgspec.DecodeError, KeyError, IndexError, TypeError) as error:

@@ -196,3 +196,37 @@ def test_a_panel_holds_no_more_than_its_hot_and_cold_state() -> None:
 
 def _panels(bank: Bank) -> list[Panel]:
     return bank._panels
+
+
+def test_a_snapshot_of_a_version_that_knew_less_is_gone_on_from() -> None:
+    """Arrays that are missing there, such as those of kinds of days, begin afresh; the rest is still known."""
+    pressure = np.round(noise(1500, 2), 1)
+    first, second = bank(), bank()
+    grid = next(n for n, p in enumerate(Window(SITE).grids) if p.period_s == 60.0)
+    members = Window(SITE).grids[grid].channels.tolist()
+    for number, levels in enumerate(pressure):
+        values = np.full(len(members), np.nan)
+        values[[members.index(0), members.index(1)]] = levels
+        first.judge_row(grid, row(values, number, 60.0))
+    younger = (
+        "visits",
+        "middle",
+        "scatter",
+        "weight",
+        "settled",
+        "visit_",
+        "day_",
+        "differs",
+        "beside",
+        "reach",
+    )
+    state = {
+        name: array
+        for name, array in unpack(pack(first.state())).items()
+        if not name.rpartition("/")[2].startswith(younger)
+    }
+    second.restore(state)
+    last = [one.judge_row(grid, row(values, len(pressure), 60.0))[0] for one in (first, second)]
+
+    assert len(state) < len(first.state())
+    assert np.array_equal(last[0].score, last[1].score, equal_nan=True)

@@ -201,3 +201,14 @@ def test_a_finding_can_be_explained(kind: type[Detector]) -> None:
     assert why.sentence and not any(letter.isdigit() for letter in why.sentence)
     assert why.direction in (-1, 0, 1)
     assert all(math.isfinite(number) for number in why.numbers.values())
+
+
+@every_detector
+@pytest.mark.parametrize("size", [1e-310, 1.0, 1e29])
+def test_a_channel_that_alternates_from_the_first_day_on_is_usual(kind: type[Detector], size: float) -> None:
+    values = record()
+    values[:, 3] = np.where(np.arange(ROWS) % 2, size, -size)
+    scores, memory = run(kind(), values)
+
+    assert (kind().surprise(scores[-100:, 3]) < 6.0).all()
+    assert all(not np.isinf(array).any() for array in memory.values() if array.dtype.kind == "f")

@@ -10,10 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.base import Detector
+from detectors.drift import Drift
 from detectors.jump import Jump
 from detectors.novelty import Novelty
 from detectors.plateau import Plateau
+from detectors.rhythm import Rhythm
+from detectors.silence import Silence
+from detectors.spike import Spike
+from detectors.stuck import Stuck
+from detectors.unrest import Unrest
 from detectors.windows import ROWS
+from tests.detectors import twin_rows
 from tests.detectors import twin_windows as twin
 from tests.detectors.rows import START_NS, Values, row
 
@@ -49,7 +56,10 @@ def test_jump_is_its_twin(seed: int) -> None:
     assert fast(Jump(), record, 0) == pytest.approx(slow, rel=1e-6, abs=1e-9, nan_ok=True)
 
 
-@pytest.mark.parametrize("kind, slow_way", [(Plateau, twin.plateau), (Novelty, twin.novelty)])
+@pytest.mark.parametrize(
+    "kind, slow_way",
+    [(Plateau, twin.plateau), (Novelty, twin.novelty), (Unrest, twin.unrest), (Spike, twin.spike)],
+)
 def test_windows_are_their_twins(
     kind: type[Detector], slow_way: Callable[[list[list[float]], float], list[float]]
 ) -> None:
@@ -60,3 +70,32 @@ def test_windows_are_their_twins(
         slow = np.array([slow_way(windows[:, :, at].tolist(), PERIOD_S) for at in range(3)]).T
 
         assert scores == pytest.approx(slow, rel=1e-6, abs=1e-9, nan_ok=True)
+
+
+ROW_TWINS: list[tuple[Detector, Callable[[list[float], list[float], float], list[float]]]] = [
+    (Drift(), twin_rows.drift),
+    (Rhythm(timezone="UTC", holidays=""), twin_rows.rhythm),
+    (Stuck(), twin_rows.stuck),
+    (Silence(), twin_rows.silence),
+]
+
+
+@pytest.mark.parametrize("detector, slow_way", ROW_TWINS, ids=lambda one: type(one).__name__)
+def test_what_looks_at_every_row_is_its_twin(
+    detector: Detector, slow_way: Callable[[list[float], list[float], float], list[float]]
+) -> None:
+    end_s = [row(np.zeros(1), number, PERIOD_S).end_ns * 1e-9 for number in range(4 * 288)]
+    for seed in range(2):
+        record = walk(seed, len(end_s), 3)
+        held = np.random.default_rng(seed).random(record.shape) < 0.1
+        if isinstance(detector, Silence):
+            record[held] = np.nan
+            record[200:230, 1] = np.nan
+        elif isinstance(detector, Stuck):
+            for number in range(1, len(record)):
+                record[number] = np.where(held[number], record[number - 1], record[number])
+            record[900:1000, 1] = record[900, 1]
+        slow = np.array([slow_way(column.tolist(), end_s, PERIOD_S) for column in record.T]).T
+
+        assert np.isfinite(slow[-1]).all()
+        assert fast(detector, record, 0) == pytest.approx(slow, rel=1e-6, abs=1e-9, nan_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from statistics import median
 
@@ -59,4 +60,41 @@ def jump(values: list[float], period_s: float, lessons: int = 60) -> list[float]
         level += step / 6
         rate = max(1 / (taught + 1), 1 - 0.5 ** (period_s / 86400.0))
         deviation += rate * (abs(step) - deviation)
+    return scores
+
+
+def unrest(windows: list[list[float]], period_s: float, lessons: int = 24) -> list[float]:
+    """Unrest's raw score after each whole window; every window is calm."""
+    level = variance = 0.0
+    scores = []
+    for taught, window in enumerate(windows):
+        steps = [abs(after - before) for before, after in itertools.pairwise(window)]
+        size = math.log(max(median(steps), abs(window[-1]) * 1e-9 + 1e-12))
+        spread = max(math.sqrt(variance), 0.35)
+        scores.append(max(size - level, 0.0) / spread if taught >= lessons else math.nan)
+        rate = max(1 / (taught + 1), 1 - 0.5 ** (ROWS * period_s / (14 * 86400.0)))
+        step = size - level
+        if taught >= lessons:
+            step = min(max(step, -4 * spread), 4 * spread)
+        level += rate * step
+        variance += rate * ((1 - rate) * step * step - variance)
+    return scores
+
+
+def spike(windows: list[list[float]], period_s: float, lessons: int = 24, count: float = 3.0) -> list[float]:
+    """Spike's raw score after each whole window; every window is calm."""
+    usual = recent = habit = 0.0
+    scores = []
+    for taught, window in enumerate(windows):
+        unit = usual + abs(window[-1]) * 1e-7 + 1e-12
+        found = 0
+        for left, value, right in zip(window, window[1:], window[2:]):
+            out = min(abs(value - left), abs(value - right))
+            found += out > 12 * unit and abs(left - right) < 4 * unit
+        recent = recent * 0.5 ** (ROWS * period_s / (3 * 3600.0)) + found
+        scores.append(max(recent - 2 * habit, 0.0) / count if taught >= lessons else math.nan)
+        rate = max(1 / (taught + 1), 1 - 0.5 ** (ROWS * period_s / (7 * 86400.0)))
+        step = abs(window[5] - window[4])
+        usual += rate * ((min(step, 3 * usual) if taught else step) - usual)
+        habit += rate * (min(recent, count) - habit)
     return scores
