@@ -199,7 +199,7 @@ def _panels(bank: Bank) -> list[Panel]:
 
 
 def test_a_snapshot_of_a_version_that_knew_less_is_gone_on_from() -> None:
-    """Arrays that are missing there, such as those of kinds of days, begin afresh; the rest is still known."""
+    """Arrays that are missing there, such as those of kinds of days, begin afresh; the rest is known."""
     pressure = np.round(noise(1500, 2), 1)
     first, second = bank(), bank()
     grid = next(n for n, p in enumerate(Window(SITE).grids) if p.period_s == 60.0)
@@ -208,18 +208,7 @@ def test_a_snapshot_of_a_version_that_knew_less_is_gone_on_from() -> None:
         values = np.full(len(members), np.nan)
         values[[members.index(0), members.index(1)]] = levels
         first.judge_row(grid, row(values, number, 60.0))
-    younger = (
-        "visits",
-        "middle",
-        "scatter",
-        "weight",
-        "settled",
-        "visit_",
-        "day_",
-        "differs",
-        "beside",
-        "reach",
-    )
+    younger = ("visits", "middle", "scatter", "weight", "settled", "visit_", "day_", "differs")
     state = {
         name: array
         for name, array in unpack(pack(first.state())).items()
