@@ -28,11 +28,12 @@ WITHOUT_LEVEL = frozenset(
     [
         *("valve_state", "pump_state", "fall", "sos", "on_wrist", "battery", "latitude", "longitude"),
         *("steps", "acceleration_peak"),
+        "trench_water",  # a pump saws it at its own pace: what matters is whether it still does, a limit
     ]
 )
 BRIEF_BY_NATURE = frozenset(["voltage_min", "voltage_max"])  # a sag is one row: no spike
 RESTLESS_BY_NATURE = frozenset(  # here noise is the news: no fault of the sensor
-    ["ch4", "co", "o2", "leak_noise", "partial_discharge", "leakage_current", "trench_water", "turbidity"]
+    ["ch4", "co", "o2", "leak_noise", "partial_discharge", "leakage_current", "turbidity"]
 )
 ON_SKIN = frozenset(
     ["heart_rate", "spo2", "skin_temperature", "respiration", "hrv_rmssd", "body_temperature"]

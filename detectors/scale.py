@@ -12,6 +12,8 @@ LEAST = 3.0  # factor, up or down, from which a unit is suspected
 LIKE = 2.0  # the relative noise may have grown or shrunk by this factor
 QUIET = 0.1  # channels whose usual step is a larger share of their level are not judged
 TINY = 1e-30
+OUTSIDE = 1.2  # a wrong unit takes a channel so far below its calm windows: a quiet night does not
+LOWEST = 0.25  # of the usual level: what is believed to be a quiet night
 FLOOR = 1e-6  # relative steps smaller than this are rounding
 
 
@@ -22,7 +24,8 @@ class Scale(WindowDetector):
     A wrong unit multiplies all: the level, and what one row differs from the next. What happens in a pipe
     does not: a pressure that has fallen to a seventh keeps its noise, and a dead sensor has none. So the
     ratio of the window's middle to the usual level is compared with that of its steps to the usual step,
-    both learned while calm; they must agree within LIKE, far from 1, and stay where they are.
+    both learned while calm; they must agree within LIKE, far from 1, and stay where they are. A flow whose
+    noise goes with it is far below its mean each night: below, the window must lie under all calm ones, too.
     """
 
     noise_floor: float | FloatArray = 0.0  # the least step that is noise, in the channel's unit
@@ -34,7 +37,7 @@ class Scale(WindowDetector):
     calibrated: ClassVar[bool] = False
 
     def lessons_of(self, channels: int) -> Memory:
-        names = ("median", "step", "level", "usual", "factor", "lasted", "taught")
+        names = ("median", "step", "level", "usual", "factor", "lasted", "taught", "lowest")
         return {name: np.zeros(channels) for name in names}
 
     def judge(self, window: FloatArray, row: Row, memory: Memory) -> FloatArray:
@@ -43,6 +46,7 @@ class Scale(WindowDetector):
         level, usual = memory["level"], np.maximum(memory["usual"], memory["level"] * FLOOR)
         factor = np.maximum(median, TINY) / np.maximum(level, TINY)
         off = (np.maximum(factor, 1.0 / factor) >= LEAST) & (usual < QUIET * level)
+        off &= (factor > 1.0) | (OUTSIDE * median < memory["lowest"])
         agree = np.zeros(len(off), dtype=bool)
         (suspects,) = off.nonzero()
         if len(suspects):
@@ -68,6 +72,10 @@ class Scale(WindowDetector):
                 taught > 0, np.minimum(memory[seen], 2.0 * learned + self.noise_floor), memory[seen]
             )
             learned += rate * (bounded - learned)
+        lowest, level = memory["lowest"], memory["level"]
+        faded = lowest + forgetting * (level - lowest)
+        seen = np.maximum(memory["median"], LOWEST * level)
+        np.copyto(lowest, np.where(lowest > 0.0, np.minimum(faded, seen), seen), where=pupils)
         taught += pupils
 
     def surprise(self, raw: FloatArray) -> FloatArray:

@@ -88,6 +88,17 @@ def test_a_wrong_unit_is_told_from_a_pressure_that_fell(factor: float) -> None:
     assert not (raw[:, [0, 2]] >= 1.0).any()
 
 
+def test_a_flow_that_falls_to_a_third_each_night_has_no_wrong_unit_until_it_has_one() -> None:
+    hours = np.arange(12 * DAY)[:, None] * PERIOD_S / 3600.0 % 24.0
+    demand = np.where((hours > 1.0) & (hours < 6.0), 480.0, 1700.0)
+    values = demand * (1.0 + 0.0125 * np.random.default_rng(5).normal(size=(12 * DAY, 3)))
+    values[10 * DAY :, 1] *= 0.15
+    raw = scores_of(Scale(), values, PERIOD_S)
+
+    assert not (raw[: 10 * DAY] >= 1.0).any() and not (raw[:, [0, 2]] >= 1.0).any()
+    assert (raw[10 * DAY :, 1] >= 1.0).any()
+
+
 def test_a_dead_sensor_has_no_wrong_unit() -> None:
     values = noise(10 * DAY)
     values[8 * DAY :, 1] = 0.3
