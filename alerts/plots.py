@@ -19,6 +19,7 @@ STYLE = (
     ".expected{stroke:#1f7a63;stroke-dasharray:6 4}.limit{stroke:#c62828;stroke-dasharray:6 4}"
     ".event{stroke:#d9660a}</style>"
 )
+MOST_AFTER = 60  # an event so many steps after the last level would flatten all before it
 MOST_POINTS = 600  # more are thinned: two to a pixel is plenty
 
 
@@ -37,7 +38,8 @@ def series_of(plot: Any, event_ns: int | None = None) -> Series | None:
     """The series in an alert's `data.plot`, or None where it holds nothing that can be drawn.
 
     `values` (null = gap) lie `period_s` apart and end at `end` (RFC 3339); beside them, where they mean
-    something, `unit`, `limit`, `expected`, `low` and `high` (the band that is usual). `event_ns` is marked.
+    something, `unit`, `limit`, `expected`, `low` and `high` (the band that is usual), and `observed`, shown
+    where the event came after the last value. `event_ns` is marked.
     """
     if not isinstance(plot, Mapping) or not isinstance(plot.get("values"), list):
         return None
@@ -52,8 +54,12 @@ def series_of(plot: Any, event_ns: int | None = None) -> Series | None:
     apart_ns = round(period_s * step * 1e9)
     unit = plot.get("unit")
     levels = {name: _number(plot.get(name)) for name in LEVELS}
+    times_ns = [end_ns - apart_ns * back for back in range(len(values) - 1, -1, -1)]
+    observed = _number(plot.get("observed"))
+    if observed is not None and event_ns is not None and 0 < event_ns - end_ns <= MOST_AFTER * apart_ns:
+        times_ns, values = [*times_ns, event_ns], [*values, observed]
     return Series(
-        [end_ns - apart_ns * back for back in range(len(values) - 1, -1, -1)],
+        times_ns,
         values,
         unit if isinstance(unit, str) else "",
         {name: level for name, level in levels.items() if level is not None},

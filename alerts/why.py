@@ -69,11 +69,10 @@ def silent_where(alarm: Alarm) -> dict[str, float]:
         return {"below" if observed.get("op") == ">=" else "above": _round(observed["limit"])}
     if "limit_s" in numbers:
         return {"within_s": _round(numbers["limit_s"])}
-    if "low" not in numbers or "high" not in numbers:
-        return {}
-    value = observed.get("value", 0.5 * (numbers["low"] + numbers["high"]))
-    too_high = alarm.direction > 0 or (alarm.direction == 0 and value > numbers["high"])
-    return {"below": _round(numbers["high"])} if too_high else {"above": _round(numbers["low"])}
+    value = observed.get("value", numbers.get("value"))
+    too_high = alarm.direction > 0 or (alarm.direction == 0 and _beyond(value, numbers))
+    side, bound = ("below", numbers.get("high")) if too_high else ("above", numbers.get("low"))
+    return {} if bound is None else {side: _round(bound)}
 
 
 def marked(alarm: Alarm, recent: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,6 +84,7 @@ def marked(alarm: Alarm, recent: Mapping[str, Any]) -> dict[str, Any]:
         "high": numbers.get("usual_high", numbers.get("high")),
         "limit": (alarm.observed or {}).get("limit"),
     }
+    marks["observed"] = (alarm.observed or {}).get("value")  # at its time, where no level holds it yet
     plain = {name: _round(value) for name, value in marks.items() if isinstance(value, int | float)}
     return {**{name: value for name, value in recent.items() if name != "days"}, **plain}
 
@@ -93,6 +93,10 @@ def pictured(plot: Mapping[str, Any], event_ns: int, zone: tzinfo, title: str) -
     """The plot drawn: `svg`, a picture that stands alone; nothing where there is nothing to draw."""
     series = series_of(plot, event_ns)
     return {} if series is None else {"svg": draw_alone(series, zone, title)}
+
+
+def _beyond(value: Any, numbers: Mapping[str, Any]) -> bool:
+    return isinstance(value, int | float) and "high" in numbers and value > numbers["high"]
 
 
 def _shares(parts: Sequence[tuple[dict[str, str], float]]) -> list[dict[str, Any]]:

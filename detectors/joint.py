@@ -93,6 +93,7 @@ class Joint(SubjectDetector):
             "taught_s": np.zeros(size),
             "strange_s": np.zeros(size),
             "expected": np.full(size, np.nan),
+            "reach": np.full(size, np.nan),  # how far above that is still nothing, K
             "sister": np.full(size, np.nan),
         }
 
@@ -114,7 +115,9 @@ class Joint(SubjectDetector):
         known = heard & (memory["taught_s"][:size] >= self.known_s) & np.isfinite(expected)
         spread = np.maximum(memory["deviation"][:size] * TO_DEVIATION, self.floor_k) * stretch
         beyond = joint - expected
-        hot = known & (beyond >= np.maximum(self.z * spread, self.least_k * stretch))
+        reach = np.maximum(self.z * spread, self.least_k * stretch)
+        np.copyto(memory["reach"][:size], reach, where=heard)
+        hot = known & (beyond >= reach)
         sister, count = _mean(moment, SISTERS)
         np.copyto(memory["sister"][:size], sister, where=heard)
         over = np.where(heard & (count > 0), joint - sister, 0.0)
@@ -146,9 +149,11 @@ class Joint(SubjectDetector):
         if point < len(site):
             numbers["expected"] = float(memory["expected"][subject])
             numbers["spread"] = max(float(memory["deviation"][subject]) * TO_DEVIATION, self.floor_k)
+            numbers["high"] = numbers["expected"] + float(memory["reach"][subject])
             than = f"its load explains: expected {numbers['expected']:.1f}"
         else:
             numbers["expected"] = float(memory["sister"][subject])
+            numbers["high"] = numbers["expected"] + self.sister_warning_k
             than = f"the other phases, which are at {numbers['expected']:.1f}"
         return Explanation(
             f"Joint temperature is {value:.1f} Cel, hotter than {than} Cel",

@@ -142,7 +142,10 @@ class Thermal(SubjectDetector):
         observed = {"value": value, "unit": unit, "quality": "good"}
         if np.isfinite(rating):
             sentence = f"{value:.4g} {unit} has heated it to {100 * level:.0f} % of what it bears for long"
-            return Explanation(sentence, 1, observed, {"value": value, "limit": rating, "level": level})
+            bears = self.k * rating * float(np.sqrt(self.warning))
+            numbers = {"value": value, "limit": rating, "level": level, "high": bears}
+            return Explanation(sentence, 1, observed, numbers)
         times = level / max(float(memory["most"][point]), 1e-12)
         sentence = f"{value:.4g} {unit} has heated it {times:.1f} times as much as is usual at its worst"
-        return Explanation(sentence, 1, observed, {"value": value, "level": times})
+        bears = float(np.sqrt(self.beyond_own * memory["most"][point]))  # for long
+        return Explanation(sentence, 1, observed, {"value": value, "level": times, "high": bears})
