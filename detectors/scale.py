@@ -74,8 +74,8 @@ class Scale(WindowDetector):
             learned += rate * (bounded - learned)
         lowest, level = memory["lowest"], memory["level"]
         faded = lowest + forgetting * (level - lowest)
-        seen = np.maximum(memory["median"], LOWEST * level)
-        np.copyto(lowest, np.where(lowest > 0.0, np.minimum(faded, seen), seen), where=pupils)
+        median = np.maximum(memory["median"], LOWEST * level)
+        np.copyto(lowest, np.where(lowest > 0.0, np.minimum(faded, median), median), where=pupils)
         taught += pupils
 
     def surprise(self, raw: FloatArray) -> FloatArray:
