@@ -24,10 +24,8 @@ Changed = Callable[[float, str, str, float], float]
 
 
 def zone() -> list[Channel]:
-    more = {"period_s": 300.0, "medium": "water", "zone": "north"}
-    return [channel(place, "flow", **more) for place in METERS] + [
-        channel(place, "pressure", **more) for place in DEPTHS
-    ]
+    flows = [channel(place, "flow", 300.0, "water", zone="north") for place in METERS]
+    return flows + [channel(place, "pressure", 300.0, "water", zone="north") for place in DEPTHS]
 
 
 def life(last: float, changed: Changed) -> Iterator[tuple[float, Mapping[str, float]]]:
@@ -84,7 +82,7 @@ def test_a_pressure_that_falls_without_more_inflow_is_cut_off() -> None:
 
 def test_a_festival_moves_all_meters_alike_and_is_demand() -> None:
     def festival(second: float, place: str, quantity: str, value: float) -> float:
-        more = 0.25 * (1.0 - np.exp(-max(second - SINCE, 0.0) / 7200.0))
+        more = 0.25 * (1.0 - float(np.exp(-max(second - SINCE, 0.0) / 7200.0)))
         return value * (1.0 + more) if quantity == "flow" else value - 8.0 * DEPTHS[place] * more
 
     rose = rules(festival)
