@@ -47,6 +47,7 @@ def main() -> int:
     parser.add_argument("--first-seed", type=int, default=1000)
     parser.add_argument("--channels", type=int, default=36, help="of a district (%(default)s)")
     parser.add_argument("--days", type=float, default=4.0, help="to learn (%(default)s)")
+    parser.add_argument("--size", type=float, help="of every event, instead of the seed's choice")
     parser.add_argument("--misses", action="store_true", help="tell what was missed, misnamed or false")
     args = parser.parse_args()
     judgements: list[Judgement] = []
@@ -84,7 +85,8 @@ def _district(medium: str, seed: int, kinds: Sequence[str], args: argparse.Names
             if not SCENARIOS[kind].places(table):
                 continue
             room = (learned_ns, learned_ns + ROOM_NS + round(SCENARIOS[kind].seconds[1] * SECOND_NS))
-            event = planned(kind, table, seed, number, {}, room)
+            given = {} if args.size is None else {"size": args.size}
+            event = planned(kind, table, seed, number, given, room)
             yield _branch(table, links, seed, event, memory, learned_ns, path, tell=args.misses)
 
 
