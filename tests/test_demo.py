@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.alerts.centre.test_page import FLAGS
+from tests.alerts.centre.browsing import FLAGS
 from tests.parts import binary
 
 LEARNING_S = 240.0  # a generous time-out: 60 s are promised on two cores that have nothing else to do

@@ -64,9 +64,8 @@ async def _serve(
     )
     desk.load()
     caller = _caller(settings, desk)
-    receivers = None if caller is None else caller.receivers
     reports = None if caller is None else Reports(desk, caller.attending, caller.routing)
-    server = _Server(_configuration(settings, desk, receivers, reports), address(settings), ready)
+    server = _Server(_configuration(settings, desk, caller, reports), address(settings), ready)
     if caller is not None and reports is not None:
         server.config.app = _linkage(settings, caller, reports).around(server.config.app)
     loop = asyncio.get_running_loop()
@@ -175,7 +174,7 @@ class _Server(uvicorn.Server):
 
 
 def _configuration(
-    settings: CentreSettings, desk: Desk, receivers: Receivers | None, reports: Reports | None
+    settings: CentreSettings, desk: Desk, caller: Caller | None, reports: Reports | None
 ) -> uvicorn.Config:
     listen = settings.listen
     app = application(
@@ -183,8 +182,9 @@ def _configuration(
         {gateway.id: gateway.secret.reveal() for gateway in settings.gateway},
         secure=listen.certificate is not None,
         timezone=settings.cases.timezone,
-        receivers=receivers,
+        caller=caller,
         reports=reports,
+        partners=[entry.build().organisation for entry in settings.notifier if entry.kind == "partner"],
     )
     return uvicorn.Config(
         app,

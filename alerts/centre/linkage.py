@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import secrets
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
@@ -24,15 +23,17 @@ from alerts.centre.calling.reports import ReportRefused, Reports, counts
 from alerts.centre.casebook import CasebookFailed
 from alerts.centre.gate import FORM_MOST
 from alerts.centre.intake import JSON, RETRY_S, TooLarge, read_body
-from alerts.centre.people import directory as people
+from alerts.centre.people.admission import Admission, OutOfArea
 from alerts.centre.people.checking import read_rota
-from alerts.centre.people.lists import LISTS
 from alerts.centre.people.rota import SECOND_NS
+from alerts.centre.people.turnover import TurnoverRefused, Turnovers
+from alerts.centre.words import Words
 
 log = logging.getLogger(__name__)
 
 PEOPLE_MOST = 1000
 DAYS_SHOWN = 7
+ENGLISH = Words("en")
 
 REASONS = {401: "no token", 403: "people of another area"}  # as refusals are counted
 HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
@@ -66,6 +67,8 @@ class Linkage:
         self.reports = reports
         self.partners = partners
         self.directory = caller.receivers.directory
+        self.admission = Admission(caller.desk, self.directory)
+        self.turnovers = Turnovers(caller.desk, self.directory)
 
     def around(self, site: Any) -> Starlette:
         """The pages of the centre, with these routes before them."""
@@ -149,25 +152,13 @@ class Linkage:
         name = request.path_params["rota"]
         await self._own_area(account, name, "rota")
         asked = await self._body(request, Turnover)
-        if asked.start.tzinfo is None or asked.end.tzinfo is None or asked.end <= asked.start:
-            raise Refused(400, "start and end need a zone, and end must be after start")
-        for id in filter(None, (asked.person, asked.instead_of)):
-            if self.directory.person(id) is None:
-                raise Refused(400, f"there is no person {id[:80]}")
-        if name not in self.directory.rotas():
-            raise Refused(404, f"there is no rota {name[:80]}; import its shifts first")
-        id = f"{rfc3339(self.desk.clock())}-{secrets.token_hex(4)}"
-        row = {
-            "change": id,
-            "rota": name,
-            "start": asked.start.isoformat(),
-            "end": asked.end.isoformat(),
-            "instead_of": asked.instead_of,
-            "person": asked.person,
-            "reason": asked.reason[:200],
-        }
-        await asyncio.to_thread(self._put, row)
-        await self.desk.note("city.linkage.rota.changed.v1", actor=account.name, **row)
+        try:
+            id = await self.turnovers.override(
+                name, asked.person, asked.start, asked.end, asked.instead_of, asked.reason, account.name
+            )
+        except TurnoverRefused as refusal:
+            status = 404 if refusal.code == "no_rota" else 400
+            raise Refused(status, ENGLISH.of("refusal", refusal.code, **refusal.details)) from refusal
         return {"change": id}
 
     async def report(self, request: Request, account: Account) -> Mapping[str, Any]:
@@ -191,22 +182,16 @@ class Linkage:
         """Refused, and on the record, where somebody asks beyond the area that they are kept to."""
         if self.directory.organisation(org) is None:
             raise Refused(404, f"org: there is no organisation {org[:80]!r} in the directory")
-        area = account.area
-        if not self.directory.inside(org, area):
-            reason = f"{what} of {org}: outside {area}"
-            await self.desk.note("city.linkage.people.refused.v1", actor=account.name, reason=reason)
-            raise Refused(403, f"your account is kept to {area}; {org} lies outside of it")
-        await self.desk.note("city.linkage.people.seen.v1", actor=account.name, reason=f"{what} of {org}")
+        try:
+            await self.admission.admit(account, org, what)
+        except OutOfArea as refusal:
+            raise Refused(403, str(refusal)) from refusal
 
     async def _body(self, request: Request, shape: Any) -> Any:
         try:
             return msgspec.json.decode(await read_body(request, FORM_MOST) or b"{}", type=shape)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(400, str(error)) from error
-
-    def _put(self, row: Mapping[str, Any]) -> None:
-        with people.writing(self.directory.path) as connection:
-            people.put(connection, LISTS["changes"], [row])
 
 
 def _answer(body: Mapping[str, Any], status: int = 200) -> Response:

@@ -58,6 +58,12 @@ class Eye:
         today = datetime.fromtimestamp(self.now_ns // SECOND_NS, self.timezone).date()
         return f"{moment:%H:%M:%S}" if moment.date() == today else f"{moment:%Y-%m-%d %H:%M:%S}"
 
+    def minute(self, time_ns: int) -> str:
+        """Hours and minutes; month and day too when it is not today's."""
+        moment = datetime.fromtimestamp(time_ns // SECOND_NS, self.timezone)
+        today = datetime.fromtimestamp(self.now_ns // SECOND_NS, self.timezone).date()
+        return f"{moment:%H:%M}" if moment.date() == today else f"{moment:%m-%d %H:%M}"
+
     def iso(self, time_ns: int) -> str:
         return datetime.fromtimestamp(time_ns // SECOND_NS, self.timezone).isoformat()
 

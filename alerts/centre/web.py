@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,16 +22,19 @@ from starlette.types import ASGIApp
 from alerts.centre import accounts, casebook, reporting, sight
 from alerts.centre.acts import OUTCOMES, ActRefused
 from alerts.centre.api import Api
+from alerts.centre.calling.caller import Caller
 from alerts.centre.calling.receivers import Receivers
 from alerts.centre.calling.reports import Reports
 from alerts.centre.cases import GRADES, Incident
-from alerts.centre.counter import ADDRESS, Counter
 from alerts.centre.desk import Desk, by_urgency
 from alerts.centre.events import ACCOUNT
 from alerts.centre.evidence import packet
 from alerts.centre.gate import FormRefused, Gate, Guarded, LoginRefused, own_path
 from alerts.centre.glass import Glass
 from alerts.centre.intake import Intake, TooLarge
+from alerts.centre.pages.counter import ADDRESS
+from alerts.centre.pages.floor import Floor
+from alerts.centre.pages.room import House
 from alerts.centre.people.areas import Areas
 from alerts.centre.stream import Stream
 from alerts.centre.words import LANGUAGES, Words
@@ -54,13 +57,17 @@ def application(
     *,
     secure: bool,
     timezone: str,
-    receivers: Receivers | None = None,
+    caller: Caller | None = None,
     reports: Reports | None = None,
+    partners: Sequence[str] = (),
 ) -> ASGIApp:
-    """The whole site. `gateways` are signing secrets by site id; `receivers` know who and what is near."""
+    """The whole site. `gateways` are signing secrets by site id; `caller` knows who and what is near."""
     zone = ZoneInfo(timezone)
+    receivers = None if caller is None else caller.receivers
     areas = Areas(None if receivers is None else receivers.directory)
     pages = Pages(desk, Gate(desk, secure=secure), zone, receivers, areas)
+    if caller is not None and reports is not None:
+        pages.floor = Floor.of(House(pages.gate, pages._page, pages._eye, caller, areas), reports, partners)
     api = Api(desk, lambda incident: packet(incident, zone, desk.clock(), receivers), areas)
     incident = "/incidents/{gateway}/{incident}"
     routes = [
@@ -76,7 +83,7 @@ def application(
         Route(incident, pages.staff_only(pages.incident)),
         Route(incident + "/evidence", pages.staff_only(pages.evidence)),
         Route(incident + "/{act}", pages.staff_only(pages.act), methods=["POST"]),
-        *(Counter(pages.gate, pages._page, reports).routes(pages.staff_only) if reports else ()),
+        *(route for room in pages.floor.rooms for route in room.routes(pages.staff_only)),
         Route("/events", Stream(desk, pages.gate, areas).events),
         Route("/login", pages.show_login),
         Route("/login", pages.log_in, methods=["POST"]),
@@ -109,6 +116,7 @@ class Pages:
         self.areas = areas
         self.receivers = receivers
         self.gate = gate
+        self.floor = Floor()
         self.timezone = timezone
         self.templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(HERE / "templates"),
@@ -156,7 +164,8 @@ class Pages:
             quiet_more=max(0, len(quiet) - RECENT_MOST),
             recent=[self._card(one, eye) for one in closed[:RECENT_MOST]],
             gateways=gateways,
-            counter=ADDRESS if self.receivers else "",
+            counter=ADDRESS if self.floor.rooms else "",
+            duty=self.floor.duty(eye),
             learning=[one["id"] for one in gateways if one["state"] == "learning"],
             calm=all(one["state"] in ("well", "learning") for one in gateways),
         )
@@ -354,6 +363,7 @@ class Pages:
             "once": lambda: secrets.token_hex(12),
             "number": self.desk.board.number,
             "grades": GRADES,
+            "ways": [] if session is None else self.floor.ways(session),
             **shown,
         }
         response = HTMLResponse(self.templates.get_template(template).render(context), status)

@@ -1,6 +1,7 @@
 """Patrols: rounds at key sites; one that is done is on the record, one that is left out is an incident."""
 
 import sqlite3
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,6 +24,25 @@ DONE = "city.linkage.patrol.done.v1"
 
 class PatrolRefused(Exception):
     """No such round is due; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One time at which a round is due."""
+
+    round: str
+    site: str
+    rota: str
+    start_ns: int
+    end_ns: int
+    done_by: str  # "" = nobody has put it on the record
+    done_ns: int
+
+    def state(self, now_ns: int) -> str:
+        """done, missed, due or ahead."""
+        if self.done_by:
+            return "done"
+        return "missed" if self.end_ns <= now_ns else "due" if self.start_ns <= now_ns else "ahead"
 
 
 class Patrols:
@@ -59,6 +79,31 @@ class Patrols:
         if missed:
             await self.desk.record(work)
             self._settled |= {id for id, _ in missed}
+
+    async def around(self, now_ns: int, back_ns: int, ahead_ns: int) -> list[Occurrence]:
+        """Every time at which a round is due around now, by start; none from before it was known."""
+        times = [
+            (row, start_ns, end_ns)
+            for row in self.directory.table("rounds")
+            for start_ns, end_ns in _repeat(row).between(now_ns - back_ns, now_ns + ahead_ns)
+        ]
+
+        def look(connection: sqlite3.Connection) -> list[Occurrence]:
+            known = dict(connection.execute("SELECT round, since_ns FROM round_known"))
+            return [
+                Occurrence(
+                    row["round"],
+                    row["site"],
+                    row["rota"],
+                    start_ns,
+                    end_ns,
+                    *_done_by(connection, _id(row["round"], start_ns)),
+                )
+                for row, start_ns, end_ns in times
+                if start_ns >= known.get(row["round"], now_ns) or end_ns > now_ns
+            ]
+
+        return sorted(await self.desk.read(look), key=lambda one: (one.start_ns, one.round))
 
     async def done(self, round: str, actor: str, note: str = "") -> int:
         """Put a round on the record that is due now; its start. PatrolRefused where none is."""
@@ -98,8 +143,16 @@ def _id(round: str, start_ns: int) -> str:
 
 
 def _is_done(connection: sqlite3.Connection, id: str) -> bool:
-    row = connection.execute("SELECT 1 FROM fact WHERE source = ? AND id = ?", (STAFF_SOURCE, id))
-    return row.fetchone() is not None
+    return bool(_done_by(connection, id)[0])
+
+
+def _done_by(connection: sqlite3.Connection, id: str) -> tuple[str, int]:
+    """Who walked a round and when; ("", 0) where it is not on the record."""
+    row = connection.execute(
+        "SELECT CAST(data AS TEXT) ->> '$.actor', received_ns FROM fact WHERE source = ? AND id = ?",
+        (STAFF_SOURCE, id),
+    ).fetchone()
+    return (str(row[0]), int(row[1])) if row else ("", 0)
 
 
 def _known_since(connection: sqlite3.Connection, rounds: list[dict[str, Any]], now_ns: int) -> dict[str, int]:

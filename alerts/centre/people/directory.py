@@ -15,6 +15,11 @@ from typing import Any
 from alerts.centre.people.lists import LISTS, ListForm
 from ingest.folders import make_folder
 
+_INSIDE = (  # the codes of an organisation ?2 and of all that lies in it
+    "WITH RECURSIVE inside (code) AS (SELECT code FROM organisations WHERE code = ?2"
+    " UNION SELECT one.code FROM organisations AS one JOIN inside ON one.parent = inside.code)"
+    " SELECT code FROM inside"
+)
 EARTH_M = 6_371_000.0
 DEEPEST = 10  # organisations inside each other; deeper is a circle
 
@@ -106,10 +111,12 @@ def create(path: Path) -> None:
         for form in LISTS.values():
             connection.execute(_table(form))
         connection.execute("CREATE INDEX IF NOT EXISTS people_of_org ON people (org)")
+        connection.execute("CREATE INDEX IF NOT EXISTS organisations_of_parent ON organisations (parent)")
         connection.execute("CREATE INDEX IF NOT EXISTS organisations_of_duty ON organisations (duty)")
         connection.execute("CREATE INDEX IF NOT EXISTS organisations_of_owner ON organisations (credit_code)")
         for name in ("assets", "cameras", "sites"):
             connection.execute(f"CREATE INDEX IF NOT EXISTS {name}_by_lat ON {name} (lat)")
+            connection.execute(f"CREATE INDEX IF NOT EXISTS {name}_of_grid ON {name} (grid)")
         connection.execute("CREATE INDEX IF NOT EXISTS shifts_of_rota ON shifts (rota)")
         connection.execute("CREATE INDEX IF NOT EXISTS changes_of_rota ON changes (rota)")
         connection.execute(
@@ -204,6 +211,13 @@ class Directory:
         rows = self._connection.execute("SELECT * FROM organisations WHERE kind = ? ORDER BY code", (kind,))
         return [Organisation(*row) for row in rows]
 
+    def children(self, code: str) -> list[Organisation]:
+        """The organisations right inside another; those inside none for ""."""
+        rows = self._connection.execute(
+            "SELECT * FROM organisations WHERE parent = ? ORDER BY kind, code", (code,)
+        )
+        return [Organisation(*row) for row in rows]
+
     def answering_for(self, duty: str) -> list[Organisation]:
         """Those who answer for a duty, such as gas_company."""
         rows = self._connection.execute("SELECT * FROM organisations WHERE duty = ? ORDER BY code", (duty,))
@@ -248,6 +262,41 @@ class Directory:
             (org,),
         )
         return [person for person in map(_person, rows) if not roles or person.role in roles]
+
+    def roles_of(self, org: str) -> dict[str, int]:
+        """How many people of each role an organisation has."""
+        rows = self._connection.execute(
+            "SELECT role, count(*) FROM people WHERE org = ? GROUP BY role", (org,)
+        )
+        return dict(rows.fetchall())
+
+    def found(self, text: str, area: str, most: int) -> tuple[list[Organisation], list[Person]]:
+        """Organisations and people in an area ("" = anywhere) whose name or id holds a text."""
+        like = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        where = {
+            "organisations": "(name LIKE ?1 ESCAPE '\\' OR code LIKE ?1 ESCAPE '\\')"
+            f" AND (?2 = '' OR code IN ({_INSIDE}))",
+            "people": "(name LIKE ?1 ESCAPE '\\' OR person LIKE ?1 ESCAPE '\\')"
+            f" AND (?2 = '' OR org IN ({_INSIDE}))",
+        }
+        rows = {
+            name: self._connection.execute(
+                f"SELECT * FROM {name} WHERE {condition} ORDER BY 1 LIMIT ?3", (like, area, most)
+            ).fetchall()
+            for name, condition in where.items()
+        }
+        return [Organisation(*row) for row in rows["organisations"]], [_person(row) for row in rows["people"]]
+
+    def things_in(self, grid: str, most: int) -> tuple[list[Asset], list[Camera], list[Site]]:
+        """Assets, cameras and key sites of a grid; of each at most so many."""
+        rows = {
+            name: self._connection.execute(
+                f"SELECT * FROM {name} WHERE grid = ? ORDER BY 1 LIMIT ?", (grid, most)
+            ).fetchall()
+            for name in ("assets", "cameras", "sites")
+        }
+        assets, cameras = [Asset(*row) for row in rows["assets"]], [Camera(*row) for row in rows["cameras"]]
+        return assets, cameras, [_site(row) for row in rows["sites"]]
 
     def asset(self, id: str) -> Asset | None:
         """An asset by its place of channels.csv, or the nearest one around it: a.b.c lies in a.b."""

@@ -86,7 +86,7 @@ function listen() {
   const events = new EventSource(source);
   events.addEventListener("hello", (event) => {
     up();
-    if (seen !== event.data) soon();
+    if (seen !== event.data && parts(document).length) soon();
   });
   events.addEventListener("change", (event) => {
     up();
@@ -97,19 +97,21 @@ function listen() {
     down();
     if (events.readyState === EventSource.CLOSED) {
       events.close();
-      setTimeout(() => { listen(); refresh(); }, 3000);
+      setTimeout(() => { listen(); soon(); }, 3000);
     }
   });
 }
 
+document.querySelector(".ways [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+
 if (source) {
   listen();
-  setInterval(() => soon(), REFRESH_MS);
+  if (parts(document).length) setInterval(() => soon(), REFRESH_MS);
   addEventListener("pointerdown", () => { pressed = true; });
   for (const end of ["pointerup", "pointercancel", "blur"]) {
     addEventListener(end, () => { setTimeout(() => { pressed = false; }, 50); });
   }
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) soon(); });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden && parts(document).length) soon(); });
 }
 
 document.addEventListener("submit", (event) => {

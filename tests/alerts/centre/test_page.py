@@ -1,26 +1,14 @@
 """The page in a real browser: log in, take an incident with one tap, close it in time, watch it live."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests.alerts.centre.world import PASSWORD, Centre, centre
-from tests.parts import binary
+from tests.alerts.centre.browsing import Windows, chromium, fits, log_in, shot
+from tests.alerts.centre.world import Centre, centre
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-expect.set_options(timeout=15_000)
-SHOTS = os.environ.get("WATCHLINE_SHOTS")  # a folder: keep pictures of the page there
 PLOT = {
     "end": "2026-01-05T02:14:07.000Z",
     "period_s": 1.0,
@@ -34,10 +22,8 @@ PLOT = {
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=binary("chromium"), args=FLAGS)
+    with chromium() as launched:
         yield launched
-        launched.close()
 
 
 @pytest.fixture
@@ -47,45 +33,11 @@ def city(tmp_path: Path) -> Iterator[Centre]:
 
 
 @pytest.fixture
-def complaints() -> Iterator[list[str]]:
-    """What the browser complained about; none is expected."""
-    heard: list[str] = []
-    yield heard
-    assert heard == []
-
-
-@pytest.fixture
-def opened(browser: Browser, city: Centre, complaints: list[str]) -> Iterator[Callable[..., Page]]:
+def opened(browser: Browser, city: Centre) -> Iterator[Callable[..., Page]]:
     """Opens the page, on a desk or on a phone."""
-    contexts = []
-
-    def open(*, phone: bool = False) -> Page:
-        size: ViewportSize = {"width": 390, "height": 844} if phone else {"width": 1280, "height": 860}
-        context = browser.new_context(locale="zh-CN", viewport=size, is_mobile=phone, has_touch=phone)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(15_000)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None
-        )
-        page.goto(city.url)
-        return page
-
-    yield open
-    for context in contexts:
-        context.close()
-
-
-def log_in(page: Page, password: str = PASSWORD) -> None:
-    page.fill("input[name=name]", "wang")
-    page.fill("input[name=password]", password)
-    page.click("button.main")
-
-
-def shot(page: Page, name: str) -> None:
-    if SHOTS:
-        page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
+    windows = Windows(browser, city.url)
+    yield windows.open
+    windows.close()
 
 
 def test_from_login_to_a_closed_case(opened: Callable[..., Page], city: Centre) -> None:
@@ -96,7 +48,7 @@ def test_from_login_to_a_closed_case(opened: Callable[..., Page], city: Centre) 
     )
     page = opened()
 
-    log_in(page, "not the password")
+    log_in(page, password="not the password")
     expect(page.locator("[role=alert]")).to_have_text("用户名或密码不正确。")
     log_in(page)
     expect(page.locator(".calm-note")).to_have_text("没有未结案件，但有网关没有消息。")
@@ -196,14 +148,13 @@ def test_it_works_on_a_phone(opened: Callable[..., Page], city: Centre) -> None:
     button = page.locator(".card.P1 button").bounding_box()
     assert button is not None
     assert button["height"] >= 44, "a thumb must hit it"
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390, "nothing sticks out to the side"
+    assert fits(page), "nothing sticks out to the side"
     page.locator(".card.P1 button").tap()
     expect(page.locator(".card.P1 .chip.accepted")).to_be_visible()
 
     page.locator(".card.P1 a").tap()
     expect(page.locator("h1")).to_be_visible()
-    page.wait_for_load_state()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert fits(page)
     shot(page, "phone-incident")
 
 
