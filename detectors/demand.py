@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from config.channels import ChannelTable
+from detectors import fast
 from detectors.base import BoolArray, FloatArray, IntArray, Memory, Row
 from detectors.days import HOURS, moment_of
 
@@ -45,7 +46,7 @@ class Demand:
             if zone and eligible[column] and channels.quantity[number] in WAYS:
                 groups.setdefault((zone, medium), []).append(column)
         chosen = [columns for columns in groups.values() if len(columns) >= LEAST]
-        self._flows = np.array(
+        self._flow = np.array(
             [channels.quantity[number] == "flow" for number in members.tolist()], dtype=bool
         )
         self._way = np.array([WAYS.get(channels.quantity[number], 0.0) for number in members.tolist()])
@@ -53,7 +54,7 @@ class Demand:
         self._there = self._of >= 0
         self._mine = self._of[self._there]
         self._zone = np.nonzero(self._there)[0]
-        self._flows = self._flows[self._mine]
+        self._flows = self._flow[self._mine]
         self._swings = np.full(self._of.shape, np.nan)
 
     def take_out(self, row: Row, memory: Memory) -> None:
@@ -65,7 +66,13 @@ class Demand:
         before = moment_of(self._timezone, before_ns, row.period_s).hour % HOURS
         if hour == NIGHT[1] != before:
             self._learn(memory)  # once a day: courses change slowly
-        self._shrink(memory, at_night=NIGHT[0] <= hour < NIGHT[1])
+        at_night = NIGHT[0] <= hour < NIGHT[1]
+        kernels = fast.kernels()
+        if kernels is None:
+            self._shrink(memory, at_night)
+        else:
+            arrays = memory["loading"], memory["residual"], memory["raw"]
+            kernels.shrink(self._of, self._flow, at_night, LEAST, *arrays)
 
     def _learn(self, memory: Memory) -> None:
         """`loading` (channels,): how far demand moves each, in its unit, by the courses of its usual day.

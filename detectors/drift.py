@@ -81,16 +81,19 @@ class Drift(Detector):
         if np.count_nonzero(pupils) < len(pupils):
             error[~pupils] = 0.0
         taught += pupils
-        if np.count_nonzero(placed) == len(placed):
-            bound = STRAY * memory["spread"]
-            error = np.minimum(np.maximum(error, -bound), bound)
-            placed = pupils
-        else:
-            placed = pupils & (taught >= self.lessons)  # deviations from a level that is known
+        bound = STRAY * memory["spread"]
+        if np.count_nonzero(placed) < len(placed):
+            bound[~placed] = np.inf
+        error = np.minimum(np.maximum(error, -bound), bound)
+        placed = pupils & (taught >= self.lessons)  # deviations from a level that is known
         memory["level"] += rate * error
         memory["variance"] += rate * ((1.0 - rate) * error * error - memory["variance"])
         memory["block_sum"] += error * placed
         memory["block_rows"] += placed
+        self.end_block(row, memory)
+
+    def end_block(self, row: Row, memory: Memory) -> None:
+        """Where a block ends with this row, take its means."""
         block_ns = round(self.block_s * 1e9)
         if row.end_ns // block_ns != (row.end_ns - round(row.period_s * 1e9)) // block_ns:
             self._close_block(row, memory)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from config.channels import ChannelTable
 from config.snapshot import Keyed, State, below, prefixed, restored
+from detectors import fast
 from detectors.base import BoolArray, Detector, FloatArray, IntArray, Memory, Row
 from detectors.calibration import LOWEST, Calibration, in_turns
 from detectors.demand import Demand
@@ -94,18 +95,24 @@ class Panel:
         self._most = self._lowest()
         self._surprise = np.full(judges * count, np.nan)  # of the last row
         self._raw = np.empty((judges, count))
+        self._high_ones = np.empty(judges * count, dtype=np.int64)
+        self._kernels = fast.kernels()
+        self._judges = self._fastest()
         self._row: Row | None = None
 
     def judge(self, row: Row) -> Findings:
         """The verdict on one settled row, whose values are in the order of `members`."""
+        if self._kernels is not fast.kernels():
+            self._kernels = fast.kernels()
+            self._judges = self._fastest()
         raw = self._scores(row).reshape(-1)
         surprise = self._surprise  # the same array at each row: fresh ones of this size cost page faults
-        np.multiply(raw, self._scale, out=surprise)
-        np.minimum(surprise, self._most, out=surprise)
+        score, high = self._settle(raw)
         severity = np.zeros(raw.size, dtype=np.uint8)
-        (high,) = (raw >= self._high).nonzero()
         if len(high):
-            surprise[high] = self._look(raw, high, row, severity)
+            observed = self._look(raw, high, row, severity)
+            surprise[high] = observed
+            score[high] = observed / (observed + 5.0)
         if self._calibration.wants_total():
             everywhere = np.isfinite(raw) & np.tile(row.heard, len(self.seats))
             self._calibration.count_all(self._pool[everywhere])
@@ -115,16 +122,36 @@ class Panel:
         self._row = row
         return Findings(
             points=self.points,
-            score=surprise / (surprise + 5.0),
+            score=score,
             severity=severity,
             heard=self._all_heard if row.whole else (row.heard | self._hears_silence).reshape(-1),
             event_ns=np.broadcast_to(np.int64(row.end_ns), raw.shape),
             explain=lambda point: self._explain(point, row),
         )
 
+    def _settle(self, raw: FloatArray) -> tuple[FloatArray, Any]:
+        """Scores as if no point were high, with their surprises in place; and the points that are."""
+        surprise, blind = self._surprise, self._blind.reshape(-1)
+        if self._kernels is not None:
+            score = np.empty(raw.size)
+            found = self._high_ones
+            count = self._kernels.settle(
+                raw, blind, self._scale, self._high, self._most, surprise, score, found
+            )
+            return score, found[:count]
+        raw += blind
+        np.multiply(raw, self._scale, out=surprise)
+        np.minimum(surprise, self._most, out=surprise)
+        return surprise / (surprise + 5.0), (raw >= self._high).nonzero()[0]
+
+    def _fastest(self) -> list[fast.Judge]:
+        return [fast.fastest(seat.detector, len(self.members)) for seat in self.seats]
+
     def _look(self, raw: FloatArray, high: Any, row: Row, severity: SeverityArray) -> FloatArray:
         """The observed surprise of the points `high`; sets their severity, counts those that teach."""
-        observed, nominal = self._observed(raw, high)
+        nominal = self._nominal(raw, high)
+        observed = self._calibration.of(self._pool[high], nominal)
+        observed = np.where(self._learning[high], observed, nominal)
         tells = self._learning[high]
         if not row.whole:
             tells &= row.heard[high % len(self.members)]
@@ -168,7 +195,7 @@ class Panel:
         for number, (seat, memory) in enumerate(zip(self.seats, self._memories)):
             mine = below(seat.name, state)
             for name in memory:
-                memory[name] = restored(mine, name, self._keys, memory[name])
+                memory[name][...] = restored(mine, name, self._keys, memory[name])
             first, last = self._first[number], self._first[number + 1]
             self._stood[first:last] = restored(mine, "stood", self._keys, self._stood[first:last])
         self._any_stood = bool(self._stood.any())
@@ -202,14 +229,13 @@ class Panel:
         left_over = row
         for number in self._order:
             detector, memory = self.seats[number].detector, self._memories[number]
-            raw[number] = detector.score(left_over if detector.deseasoned else row, memory)
+            raw[number] = self._judges[number].score(left_over if detector.deseasoned else row, memory)
             if number == self._rhythm:
                 if self._demand is not None:
                     self._demand.take_out(row, memory)
                     raw[number] = memory["raw"]
                 left_over = Row(memory["residual"], row.end_ns, row.period_s)
         self._left_over = left_over
-        raw += self._blind
         return raw
 
     def _teach(self, row: Row, severity: SeverityArray) -> None:
@@ -221,11 +247,11 @@ class Panel:
             calm = np.logical_not(np.any(self._stood.reshape(len(self.seats), -1), axis=0))
             self._strange_s = (self._strange_s + row.period_s) * ~calm
             calm = calm | (self._strange_s >= RESUME_S)
-        for seat, memory in zip(self.seats, self._memories):
-            seat.detector.learn(self._left_over if seat.detector.deseasoned else row, calm, memory)
+        for seat, judge, memory in zip(self.seats, self._judges, self._memories):
+            judge.learn(self._left_over if seat.detector.deseasoned else row, calm, memory)
 
-    def _observed(self, raw: FloatArray, high: Any) -> tuple[FloatArray, FloatArray]:
-        """Surprise of the points `high` as their pools show it, and as each detector alone would say."""
+    def _nominal(self, raw: FloatArray, high: Any) -> FloatArray:
+        """Surprise of the points `high` as each detector alone would say it, at least LOWEST."""
         values = raw[high]
         nominal = np.empty(len(high))
         first, numbers = 0, high.tolist()
@@ -234,9 +260,7 @@ class Panel:
             if first < last:
                 nominal[first:last] = seat.detector.surprise(values[first:last])
             first = last
-        np.maximum(nominal, LOWEST, out=nominal)
-        observed = self._calibration.of(self._pool[high], nominal)
-        return np.where(self._learning[high], observed, nominal), nominal
+        return np.maximum(nominal, LOWEST, out=nominal)
 
     def _lowest(self) -> FloatArray:
         return np.where(self._learning, self._calibration.lowest()[self._pool], LOWEST)

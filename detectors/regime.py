@@ -54,6 +54,10 @@ class Regime(Detector):
             memory["sum"] += np.where(heard, row.values, 0.0)
             memory["rows"] += heard
             memory["calm_rows"] += calm & heard
+        self.end_block(row, memory)
+
+    def end_block(self, row: Row, memory: Memory) -> None:
+        """Where an hour ends with this row, judge it."""
         block_ns = round(BLOCK_S * 1e9)
         if row.end_ns // block_ns != (row.end_ns - round(row.period_s * 1e9)) // block_ns:
             self._close_block(row, memory)

@@ -74,6 +74,9 @@ class Silence(Detector):
         return Explanation("has not been heard for too long", numbers={"age_s": age, "limit_s": limit})
 
     def _limit(self, row: Row, memory: Memory) -> FloatArray:
-        stale = np.where(np.equal(self.stale_after_s, 0.0), max(5 * row.period_s, 60.0), self.stale_after_s)
-        limit: FloatArray = np.maximum(stale, memory["habit_s"])
+        limit: FloatArray = np.maximum(self.stale_s(row), memory["habit_s"])
         return limit
+
+    def stale_s(self, row: Row) -> FloatArray:
+        """The age that is too old where no habit is known; one for all channels, or (channels,)."""
+        return np.where(np.equal(self.stale_after_s, 0.0), max(5 * row.period_s, 60.0), self.stale_after_s)

@@ -49,10 +49,15 @@ class Stuck(Detector):
         beyond = np.maximum(run - PATIENCE * memory["longest"], 0.0)
         (long,) = beyond.nonzero()
         if len(long):
-            cost = -np.log10(np.minimum(np.maximum(memory["repeats"][long], LEAST), MOST))
-            beyond[long] *= cost * (row.values[long] != self.resting)
+            beyond[long] *= self.cost(row.values[long], memory["repeats"][long])
         np.copyto(raw, beyond, where=known if row.whole else known & row.heard)
         return raw
+
+    def cost(self, values: FloatArray, repeats: FloatArray) -> FloatArray:
+        """What each further row of a run is charged, by the values and the chance that a row repeats."""
+        chance = np.minimum(np.maximum(repeats, LEAST), MOST)
+        cost: FloatArray = -np.log10(chance) * (values != self.resting)
+        return cost
 
     def learn(self, row: Row, calm: BoolArray, memory: Memory) -> None:
         changed = memory["run"] == 0.0

@@ -1,6 +1,7 @@
 """Replaying: recorded readings through the watch that runs live, by one process or by several."""
 
 import contextlib
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from alerts.alert import AlertChange, rfc3339
 from config.channels import ChannelTable
 from config.errors import InputError
+from detectors import fast
 from gateway.showing import Show
 from gateway.watch import Site, Watch, keep_watch, with_deadlines
 from ingest.recorded import read_ticks
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 Sink = Callable[[Sequence[AlertChange]], None]
 DASK = "dask://"
+LONG = 200_000  # readings from which compiled detectors pay for being loaded
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,12 @@ def _alone(recording: Recording, watch: Watch, sink: Sink, show: Show) -> int:
     )
 
     def record(tick: Tick, changes: Sequence[AlertChange]) -> None:
+        before = tally.readings
         tally.judged(len(tick.readings), tick.now_ns)
+        if before < LONG <= tally.readings:
+            trouble = fast.load()
+            if trouble:
+                print(f"notice: numba cannot be used, NumPy goes on alone: {trouble}", file=sys.stderr)
         if changes:
             sink(changes)
 
