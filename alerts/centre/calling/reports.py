@@ -12,7 +12,7 @@ from alerts.alert import rfc3339
 from alerts.centre.calling import noticed
 from alerts.centre.calling.attending import Attending
 from alerts.centre.desk import Desk
-from alerts.centre.events import Fact, Id, Word, nanoseconds
+from alerts.centre.events import CENTRE_SOURCE, Fact, Id, Word, nanoseconds
 from config.grades import read_grades
 from config.routing import Category, Routing
 
@@ -21,7 +21,10 @@ OLD_S = 7 * 86_400  # reports about longer ago are refused: nobody can go and lo
 AHEAD_S = 300  # how far a reporter's clock may be ahead
 _NUMBER = re.compile(r"\+?\d(?:[ -]?\d){6,}")
 
-_TEXT = "WITH told AS (SELECT incident, CAST(data AS TEXT) AS data FROM fact WHERE type = '{}')"
+_TEXT = (  # what the centre itself noted: found by the index, however much the gateways have told
+    "WITH told AS (SELECT incident, CAST(data AS TEXT) AS data FROM fact"
+    f" WHERE source = '{CENTRE_SOURCE}' AND type = '{{}}')"
+)
 _REPORTED = (
     _TEXT.format("city.linkage.alert.raised.v1")
     + " SELECT data ->> '$.report.channel', data ->> '$.kind', data ->> '$.flag', count(*) FROM told"
