@@ -39,7 +39,7 @@ LOOP_AT = {  # the step of the loop that is under way, or comes next
     Stage.EVALUATED: 7,
     Stage.REJECTED: 7,
 }
-TOLD_OF_ACTS = ("to", "outcome", "score", "limit", "reason", "note", "account", "address")
+TOLD_OF_ACTS = ("to", "outcome", "score", "limit", "reason", "note", "account", "area", "address")
 OWN_PLACE = ("acknowledged", "confirmed", "closed")  # steps that have a place of their own on the page
 TELLS = ARMING | {"cleared"}  # changes whose reason says something new
 

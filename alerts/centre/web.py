@@ -1,6 +1,5 @@
 """Web: the pages of the linkage centre, made on the server; handlers read the desk and append facts."""
 
-import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -10,7 +9,6 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import jinja2
-import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -19,15 +17,15 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from alerts.centre import accounts, casebook, reporting, sight
+from alerts.centre import accounts, casebook, sight
 from alerts.centre.acts import OUTCOMES, ActRefused
+from alerts.centre.administration import Administration
 from alerts.centre.api import Api
 from alerts.centre.calling.caller import Caller
 from alerts.centre.calling.receivers import Receivers
 from alerts.centre.calling.reports import Reports
 from alerts.centre.cases import GRADES, Incident
 from alerts.centre.desk import Desk, by_urgency
-from alerts.centre.events import ACCOUNT
 from alerts.centre.evidence import packet
 from alerts.centre.gate import FormRefused, Gate, Guarded, LoginRefused, own_path
 from alerts.centre.glass import Glass
@@ -45,7 +43,6 @@ HERE = Path(__file__).parent
 SHOWN_MOST = 60  # incidents of one grade on the board
 RECENT_MOST = 8
 CLOSED_MOST = 200  # looked through for those of an account's area
-AUDIT_MOST = 200
 LANGUAGE_COOKIE = "watchline-language"
 
 Handler = Callable[[Request, accounts.Session], Awaitable[Response]]
@@ -88,9 +85,7 @@ def application(
         Route("/login", pages.show_login),
         Route("/login", pages.log_in, methods=["POST"]),
         Route("/logout", pages.staff_only(pages.log_out), methods=["POST"]),
-        Route("/administration", pages.staff_only(pages.administration)),
-        Route("/report", pages.staff_only(pages.report)),
-        Route("/administration/accounts", pages.staff_only(pages.set_account), methods=["POST"]),
+        *Administration(desk, pages.gate, pages._page, pages._eye, areas.directory).routes(pages.staff_only),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
     site = Starlette(
@@ -235,51 +230,6 @@ class Pages:
         self.gate.take_session(response)
         return response
 
-    async def administration(self, request: Request, session: accounts.Session) -> Response:
-        _administrators_only(session)
-        eye = self._eye(request)
-        users = await self.desk.read(accounts.accounts)
-        facts = await self.desk.read(lambda connection: casebook.audit(connection, AUDIT_MOST))
-        lines = [
-            sight.audit_line(fact.type, msgspec.json.decode(fact.data), fact.incident, fact.received_ns, eye)
-            for fact in facts
-        ]
-        return self._page(
-            request,
-            "administration.html",
-            session,
-            gateways=[sight.gateway_line(one, self.desk, eye) for one in self.desk.gateways.values()],
-            users=users,
-            audit=lines,
-            refused=sorted(self.desk.refused.items()),
-        )
-
-    async def report(self, request: Request, session: accounts.Session) -> Response:
-        """How the alarm system did in a month (ISA-18.2), as a page or as JSON."""
-        _administrators_only(session)
-        now_ns = self.desk.clock()
-        month, period = reporting.month_of(request.query_params.get("month", ""), self.timezone, now_ns)
-        report = await asyncio.to_thread(reporting.made, self.desk.casebook.path, period)
-        if "error" in report:
-            raise HTTPException(503)
-        if request.query_params.get("form") == "json":
-            return JSONResponse(report)
-        words = self._eye(request).words
-        one = reporting.shown(report, words, now_ns, self.timezone, month)
-        return self._page(request, "report.html", session, one=one)
-
-    async def set_account(self, request: Request, session: accounts.Session) -> Response:
-        """Close or open an account; nobody can lock themselves out."""
-        _administrators_only(session)
-        form = await self.gate.form(request, session)
-        name, disabled = form.get("account", ""), form.get("disabled") == "1"
-        if name == session.account.name:
-            raise HTTPException(403)
-        if await self.desk.run(lambda connection: accounts.set_disabled(connection, name, disabled)):
-            what = "disabled" if disabled else "enabled"
-            await self.desk.note(f"{ACCOUNT}{what}.v1", actor=session.account.name, account=name)
-        return RedirectResponse("/administration", 303)
-
     async def problem(self, request: Request, error: Exception) -> Response:
         """A page for what went wrong, in plain words; details go to the log alone."""
         status, word = 500, "trouble"
@@ -377,11 +327,6 @@ class Pages:
                 samesite="lax",
             )
         return response
-
-
-def _administrators_only(session: accounts.Session) -> None:
-    if not session.account.is_administrator:
-        raise HTTPException(403)
 
 
 def _path(key: str) -> str:

@@ -18,6 +18,7 @@ from alerts.centre.sight import Eye
 
 Handler = Callable[[Request, Session], Awaitable[Response]]
 StaffOnly = Callable[[Handler], Callable[[Request], Awaitable[Response]]]
+Eyes = Callable[[Request], Eye]
 
 
 class Render(Protocol):
@@ -34,7 +35,7 @@ class House:
 
     gate: Gate
     render: Render
-    eye: Callable[[Request], Eye]
+    eye: Eyes
     caller: Caller
     areas: Areas
 

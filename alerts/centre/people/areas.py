@@ -71,17 +71,27 @@ class Areas:
 
 
 def set_area(path: Path, account: str, area: str) -> None:
-    """Keep an account to an organisation and what lies in it; SettingsError where there is no such account.
+    """Keep an account to an area, running centre or not; SettingsError where there is no such account.
 
     This connection never checkpoints while a centre holds the file: only its writer does.
     """
     connection = sqlite3.connect(path, isolation_level=None, timeout=30)
     try:
         connection.execute("PRAGMA wal_autocheckpoint=0")
-        if connection.execute("SELECT 1 FROM account WHERE name = ?", (account,)).fetchone() is None:
+        if not keep_to(connection, account, area):
             raise SettingsError(f"--area: there is no account {account}")
+    finally:
+        connection.close()
+
+
+def keep_to(connection: sqlite3.Connection, account: str, area: str) -> bool:
+    """Keep an account to an organisation and what lies in it, "" = to nothing; whether it is there."""
+    if connection.execute("SELECT 1 FROM account WHERE name = ?", (account,)).fetchone() is None:
+        return False
+    if area:
         connection.execute(
             "INSERT OR REPLACE INTO account_area (account, area) VALUES (?, ?)", (account, area)
         )
-    finally:
-        connection.close()
+    else:
+        connection.execute("DELETE FROM account_area WHERE account = ?", (account,))
+    return True

@@ -172,3 +172,50 @@ def test_what_was_reported_stands_in_the_list_and_in_the_count(
     page.goto(f"{city.url}/linkage?lang=en")
     expect(page.locator(".total.taken_over_from_110 b")).to_have_text("1")
     expect(page.locator(".total.flagged_unknown b")).to_have_text("1")
+
+
+def test_an_administrator_keeps_a_user_to_an_area_and_lets_them_see_everything_again(
+    opened: Callable[..., Page], city: Centre
+) -> None:
+    city.add_user("mei")
+    story = city.gateway().alarm("gas.block3.area")
+    city.gateway().tell(story.raised())
+    mei = city.person("mei")
+    assert mei.request("GET", f"/incidents/{story.key}").status == 200
+    page = opened("zhao")
+
+    def keep(area: str) -> None:
+        page.goto(f"{city.url}/administration?lang=en")
+        page.get_by_label("Area: mei").fill(area)
+        row = page.locator("tr", has=page.get_by_label("Area: mei"))
+        with page.expect_navigation():
+            row.get_by_role("button", name="Set").click()
+
+    keep(ASIDE)
+    assert mei.request("GET", f"/incidents/{story.key}").status == 403, "at once"
+    assert mei.request("GET", f"/people/{ASIDE}").status == 200
+    keep("nowhere <b>")
+    expect(page.locator(".banner.warn")).to_contain_text("no organisation nowhere <b>: nothing was changed")
+    assert mei.request("GET", f"/people/{ASIDE}").status == 200
+    expect(page.get_by_label("Area: zhao")).to_have_count(
+        0
+    )  # an administrator's log shows the whole district
+    keep("")
+    assert mei.request("GET", f"/incidents/{story.key}").status == 200
+
+    audit = city.person("zhao").see("/administration?lang=en")
+    assert re.search(rf"kept a user to an area</td><td> *mei · {ASIDE}", audit)
+    assert "let a user see the whole district" in audit
+
+
+def test_areas_are_for_administrators_to_set_and_only_of_staff(city: Centre) -> None:
+    def ask(name: str, account: str) -> int:
+        person = city.person(name)
+        token = re.search(r'name="form_token" value="([^"]*)"', person.see("/"))
+        assert token is not None
+        form = {"form_token": token[1], "account": account, "area": COMMUNITY}
+        return person.request("POST", "/administration/areas", form).status
+
+    assert ask("wang", "wang") == 403
+    assert ask("zhao", "zhao") == 409
+    assert ask("zhao", "nobody") == 404
