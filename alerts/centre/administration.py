@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from alerts import kpitables
 from alerts.centre import accounts, casebook, reporting, sight
 from alerts.centre.desk import Desk
 from alerts.centre.events import ACCOUNT
@@ -45,15 +46,20 @@ class Administration:
         return await self._page(request, session)
 
     async def report(self, request: Request, session: accounts.Session) -> Response:
-        """How the alarm system did in a month (ISA-18.2), as a page or as JSON."""
+        """How the alarm system did in a month (ISA-18.2), as a page, JSON or CSV."""
         _administrators_only(session)
         eye = self.eye(request)
         month, period = reporting.month_of(request.query_params.get("month", ""), eye.timezone, eye.now_ns)
         report = await asyncio.to_thread(reporting.made, self.desk.casebook.path, period)
         if "error" in report:
             raise HTTPException(503)
-        if request.query_params.get("form") == "json":
+        form = request.query_params.get("form")
+        if form == "json":
             return JSONResponse(report)
+        if form == "csv":
+            name = {"content-disposition": f'attachment; filename="alarms-{month}.csv"'}
+            marked = kpitables.csv(report).encode("utf-8-sig")  # with its mark a spreadsheet reads Chinese
+            return Response(marked, media_type="text/csv; charset=utf-8", headers=name)
         one = reporting.shown(report, eye.words, eye.now_ns, eye.timezone, month)
         return self.render(request, "report.html", session, one=one)
 

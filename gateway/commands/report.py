@@ -41,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from alerts import kpis
+    from alerts import kpis, kpitables
     from gateway.reports import alarmsystem
     from gateway.reports.writing import written
 
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         report["false_alarms"] = beside(site, log, period)
     if args.csv:
         with written(args.csv) as out:
-            out.write(alarmsystem.csv(report))
+            out.write(kpitables.csv(report))
     if args.html:
         with written(args.html) as out:
             out.write(alarmsystem.html(report))

@@ -1,5 +1,6 @@
 """Reporting: an administrator sees how the alarm system did in a month, in both languages; others do not."""
 
+import csv
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,11 +23,25 @@ def test_the_page_tells_of_this_month_and_staff_are_refused(tmp_path: Path) -> N
         chen, wang = there.person("chen"), there.person("wang")
         english, chinese = (chen.see(f"/report?lang={one}") for one in ("en", "zh"))
         report = json.loads(chen.request("GET", "/report?form=json").body)
+        sheet = chen.request("GET", "/report?form=csv").body.decode("utf-8-sig")
 
         assert "annunciated a day and operator" in english
         assert "每人每日报警数" in chinese
         assert "water.west.main-7.pressure · jump" in english
         assert report["annunciated"] == 1
+        lines = list(csv.DictReader(sheet.splitlines()))
+        assert {"table": "Priorities", "row": "3", "name": "priority", "value": "medium"} in lines
+        assert (
+            sum(
+                int(one["value"])
+                for one in lines
+                if one["name"] == "annunciated" and one["table"] == "per day"
+            )
+            == 1
+        )
+        assert ("kpis", "annunciated a day and operator", "most", "144.0") in [
+            tuple(one.values()) for one in lines
+        ]
         assert wang.request("GET", "/report").status == 403
         assert there.request("GET", "/report").status == 303
 
