@@ -12,10 +12,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from detectors import days
 from detectors.base import BoolArray, Detector, FloatArray, Memory, Row
 from detectors.drift import Drift
 from detectors.jump import Jump
 from detectors.regime import Regime
+from detectors.rhythm import Rhythm
 from detectors.silence import Silence
 from detectors.stuck import Stuck
 
@@ -109,6 +111,35 @@ class _Drift(_Twin):
         self.detector.end_block(row, memory)
 
 
+class _Rhythm(_Twin):
+    def __init__(self, detector: Rhythm, channels: int) -> None:
+        super().__init__(detector, channels)
+        self.floor = self.each(detector.noise_floor)
+
+    def score(self, row: Row, memory: Memory) -> FloatArray:
+        asked = self.detector
+        moment = days.moment_of(asked.timezone, row.end_ns, row.period_s)
+        days.added(moment, asked.country, memory)
+        before, after = moment.before % days.HOURS, (moment.before + 1) % days.HOURS
+        places = ("level", before), ("level", after), ("taught", before), ("taught", after)
+        of_hour = moment.hour % days.HOURS
+        columns = [
+            memory[name][:, hour] for name, hour in (*places, ("deviation", of_hour), ("taught", of_hour))
+        ]
+        names = ("day_from", "day_slope", "usual", "expected", "spread", "residual", "raw")
+        options = moment.share, asked.lessons(row.period_s), row.period_s / days.HOUR_S
+        self.kernels.rhythm_score(row.values, self.floor, *options, *columns, *[memory[n] for n in names])
+        return memory["raw"]
+
+    def learn(self, row: Row, calm: BoolArray, memory: Memory) -> None:
+        asked = self.detector
+        moment = days.moment_of(asked.timezone, row.end_ns, row.period_s)
+        days.hear(row, moment, calm, asked.country, memory)
+        columns = [memory[name][:, moment.hour % days.HOURS] for name in ("level", "deviation", "taught")]
+        arrays = [memory[name] for name in ("usual", "expected", "spread")]
+        self.kernels.rhythm_learn(row.values, calm, *asked.paces(row.period_s), *columns, *arrays)
+
+
 class _Stuck(_Twin):
     def __init__(self, detector: Stuck, channels: int) -> None:
         super().__init__(detector, channels)
@@ -169,6 +200,7 @@ class _Regime(_Twin):
 _TWINS: dict[type, type[Any]] = {
     Jump: _Jump,
     Drift: _Drift,
+    Rhythm: _Rhythm,
     Stuck: _Stuck,
     Silence: _Silence,
     Regime: _Regime,

@@ -7,35 +7,23 @@ transcendental. Imported by `fast.py` alone, and only where numba is installed.
 All arrays are (channels,) and change in place; `values` is the row and stays as it is.
 """
 
-from collections.abc import Callable
-from typing import Any
-
-import llvmlite.binding
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.base import HUGE
+from detectors.compiling import compiled
 from detectors.drift import BLOCKS, STRAY
 from detectors.jump import BLIND_ROWS, PRECISION, TINY, TO_DEVIATION
 from detectors.jump import BOUND as JUMP_BOUND
+from detectors.pointkernels import settle as settle
+from detectors.pointkernels import shrink as shrink
+from detectors.rhythm import BOUND as RHYTHM_BOUND
+from detectors.rhythm import OLD_VISITS, SHARED_ROWS
 from detectors.stuck import MEMORY_ROWS, PATIENCE
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
-AT_ONCE = 512  # points whose columns stay in the nearest cache
-
-llvmlite.binding.set_option("watchline", "--runtime-memory-check-threshold=1024")
-# a loop over a dozen arrays is vectorised only if as many comparisons of their places are allowed before it
-
-
-def compiled(function: Callable[..., Any]) -> Any:
-    """The function as machine code, kept for the next process where a folder can be written."""
-    try:
-        return numba.njit(function, cache=True, error_model="numpy")
-    except RuntimeError:  # no folder to keep it in: each process compiles anew
-        return numba.njit(function, error_model="numpy")
 
 
 @compiled
@@ -276,62 +264,75 @@ def regime_learn(values: Floats, calm: Bools, total: Floats, rows: Floats, calm_
 
 
 @compiled
-def settle(
-    raw: Floats,
-    blind: Floats,
-    scale: Floats,
-    least: Floats,
-    most: Floats,
-    surprise: Floats,
-    score: Floats,
-    high: Ints,
-) -> int:
-    """What `Panel.judge` does with every point, whatever it is; how many are high, the first of `high`."""
-    count = 0
-    for first in range(0, len(raw), AT_ONCE):
-        end = min(first + AT_ONCE, len(raw))
-        for i in range(first, end):
-            known = raw[i] + blind[i]
-            nominal, limit = known * scale[i], most[i]
-            nominal = limit if nominal > limit else nominal
-            raw[i], surprise[i] = known, nominal
-            score[i] = nominal / (nominal + 5.0)
-        for i in range(first, end):
-            high[count] = i
-            count += raw[i] >= least[i]
-    return count
-
-
-@compiled
-def shrink(
-    zones: NDArray[np.int32],
-    flow: Bools,
-    at_night: bool,
-    least: int,
-    loading: Floats,
+def rhythm_score(
+    values: Floats,
+    floor: Floats,
+    share: float,
+    lessons: float,
+    visits_a_row: float,
+    level_before: Floats,
+    level_after: Floats,
+    taught_before: Floats,
+    taught_after: Floats,
+    deviation: Floats,
+    taught: Floats,
+    day_from: Floats,
+    day_slope: Floats,
+    usual: Floats,
+    expected: Floats,
+    spread: Floats,
     residual: Floats,
     raw: Floats,
 ) -> None:
-    """`Demand` for each zone; zones: (zones, longest) its columns, -1 behind the last; flow: by column."""
-    swings = np.empty(zones.shape[1])
-    for zone in range(zones.shape[0]):
-        heard = members = 0
-        for column in zones[zone]:
-            if column < 0:
-                break
-            members += 1
-            swing = residual[column] / loading[column]
-            if swing == swing:
-                swings[heard] = swing
-                heard += 1
-        shared = 0.0
-        if heard >= least:
-            swings[:heard].sort()
-            shared = 0.5 * (swings[(heard - 1) // 2] + swings[heard // 2])
-        for column in zones[zone, :members]:
-            part = loading[column] * shared / residual[column]
-            part = part if part > 0.0 else 0.0
-            left = 1.0 - (part if part < 1.0 else 1.0)
-            left = 1.0 if at_night and flow[column] else left
-            residual[column] *= left
-            raw[column] *= left
+    """`Rhythm.score`; share: of the way between the middles of two hours; lessons: rows an hour needs."""
+    for i in range(len(values)):
+        value, before, after = values[i], level_before[i], level_after[i]
+        heard = abs(value) < HUGE
+        level = (after - before) * share + before
+        level = before if taught_after[i] == 0.0 else level
+        level = after if taught_before[i] == 0.0 else level
+        level += day_slope[i] * share + day_from[i]
+        own = deviation[i] + SHARED_ROWS / (taught[i] + SHARED_ROWS) * (usual[i] - deviation[i])
+        reach = max(own * TO_DEVIATION, floor[i]) + abs(level) * 1e-7 + 1e-12
+        visits = max(taught[i] * visits_a_row, 1.0)
+        wider = 1.0 / (visits * visits) if visits < OLD_VISITS else 0.0
+        reach *= 1.0 + wider
+        known = taught[i] >= lessons
+        left = value - level if heard else np.nan
+        size = abs(left) / reach
+        expected[i], spread[i] = level, reach
+        residual[i] = left if known else np.nan
+        raw[i] = size if known & heard else raw[i]
+
+
+@compiled
+def rhythm_learn(
+    values: Floats,
+    calm: Bools,
+    young_rows: float,
+    memory_rows: float,
+    slowest: float,
+    level: Floats,
+    deviation: Floats,
+    taught: Floats,
+    usual: Floats,
+    expected: Floats,
+    spread: Floats,
+) -> None:
+    """`Rhythm.learn`; young: an hour of fewer rows is not bounded; slowest: rate at which `usual` moves."""
+    for i in range(len(values)):
+        pupil = calm[i] & (abs(values[i]) < HUGE)
+        known, common, before = taught[i], usual[i], expected[i]
+        new = known == 0.0
+        middle = before if new else level[i]
+        differs = common if new else deviation[i]
+        bound = np.inf if known < young_rows else RHYTHM_BOUND * spread[i]
+        step = min(max(values[i] - before if pupil else 0.0, -bound), bound)
+        rate = 1.0 / min(known + 1.0, memory_rows)
+        rate = rate if pupil else 0.0
+        size = abs(step)
+        level[i] = middle + rate * step
+        rate = 0.0 if new else rate
+        deviation[i] = differs + rate * (size - differs)
+        usual[i] = common + min(rate, slowest) * (size - common)
+        taught[i] = known + (1.0 if pupil else 0.0)

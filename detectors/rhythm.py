@@ -16,6 +16,7 @@ SHARED_ROWS = 5.0  # weight, in rows of an hour, of the channel's usual deviatio
 ADOPTED_SHARE = 0.2  # of what an hour weighs is kept where staff adopted a new level
 BY_TIMEZONE = "by timezone"
 FIRST_ROWS = 3.0  # rows that an hour needs at least
+OLD_VISITS = 8.0  # of an hour, from which its spread is believed as it is
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Rhythm(Detector):
 
     Every hour has a level and a mean absolute deviation, both learned with the weight of the calm rows seen
     in it so far, up to `days`. An hour is judged from its second visit on (an hourly channel: the fourth);
-    until the fifth or so the spread is widened, because one or two days say little about how days differ.
+    until the eighth its spread is widened, less each time, because few days say little about how days differ.
     Before an hour is known, the one before stands in for it, so that the first day already has a level (not
     a score). Weekends and holidays add their own offset to each hour, once they show that they differ
     (`days.py`). Cold state: 3 x 24 numbers a channel, and 19 x 24 of half the size for kinds of days.
@@ -53,6 +54,15 @@ class Rhythm(Detector):
         """Whose holidays count."""
         return country_of(self.timezone) if self.holidays == BY_TIMEZONE else self.holidays
 
+    def lessons(self, period_s: float) -> float:
+        """Rows of an hour from which it is judged."""
+        return max(HOUR_S / period_s, FIRST_ROWS)
+
+    def paces(self, period_s: float) -> tuple[float, float, float]:
+        """Rows of an hour that move it freely; that it remembers; and the most one moves what is usual."""
+        rows = HOUR_S / period_s
+        return max(0.1 * rows, FIRST_ROWS), max(self.days * rows, self.days), 1 / (2 * HOURS * rows)
+
     def score(self, row: Row, memory: Memory) -> FloatArray:
         moment = days.moment_of(self.timezone, row.end_ns, row.period_s)
         hour, before, after = moment.hour % HOURS, moment.before % HOURS, (moment.before + 1) % HOURS
@@ -69,10 +79,11 @@ class Rhythm(Detector):
         deviation = memory["deviation"][:, hour]
         deviation = deviation + shared * (memory["usual"] - deviation)
         spread = np.maximum(deviation * TO_DEVIATION, self.noise_floor) + np.abs(expected) * 1e-7 + 1e-12
-        known = taught >= max(HOUR_S / row.period_s, FIRST_ROWS)
-        if float(taught.min()) * (row.period_s / HOUR_S) < 8.0:
-            visits = taught * (row.period_s / HOUR_S)
-            spread *= 1.0 + 1.0 / np.maximum(visits, 1.0) ** 2
+        known = taught >= self.lessons(row.period_s)
+        visits = taught * (row.period_s / HOUR_S)
+        young = visits < OLD_VISITS
+        if np.count_nonzero(young):
+            spread *= 1.0 + young / np.maximum(visits, 1.0) ** 2
         memory["expected"], memory["spread"] = expected, spread
         left = memory["residual"] = where_heard(row.values - expected, row, np.nan)
         size = np.abs(left)
@@ -86,7 +97,7 @@ class Rhythm(Detector):
         moment = days.moment_of(self.timezone, row.end_ns, row.period_s)
         days.hear(row, moment, calm, self.country, memory)
         hour = moment.hour % HOURS
-        rows_an_hour = HOUR_S / row.period_s
+        young_rows, memory_rows, slowest = self.paces(row.period_s)
         level, deviation, taught = (memory[name][:, hour] for name in ("level", "deviation", "taught"))
         pupils = calm if row.whole else calm & row.heard
         begun = np.count_nonzero(taught) == len(taught)
@@ -95,14 +106,14 @@ class Rhythm(Detector):
             np.copyto(level, memory["expected"], where=new)
             np.copyto(deviation, memory["usual"], where=new)
         bound = BOUND * memory["spread"]
-        young = taught < max(0.1 * rows_an_hour, FIRST_ROWS)
+        young = taught < young_rows
         if np.count_nonzero(young):
             bound[young] = np.inf
         error = row.values - memory["expected"]
         if np.count_nonzero(pupils) < len(pupils):
             error[~pupils] = 0.0
         step = np.minimum(np.maximum(error, -bound), bound)
-        rate = 1.0 / np.minimum(taught + 1.0, max(self.days * rows_an_hour, self.days))
+        rate = 1.0 / np.minimum(taught + 1.0, memory_rows)
         only(rate, pupils)
         size = np.abs(step)
         level += rate * step
@@ -110,7 +121,7 @@ class Rhythm(Detector):
             rate *= taught > 0.0  # the first value of an hour says nothing about how values differ
         deviation += rate * (size - deviation)
         usual = memory["usual"]
-        usual += np.minimum(rate, 1 / (2 * HOURS * rows_an_hour)) * (size - usual)
+        usual += np.minimum(rate, slowest) * (size - usual)
         taught += pupils
 
     def adopt(self, chosen: BoolArray, shift: FloatArray, memory: Memory) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from config.channels import Channel, ChannelTable
+from config.daykinds import WEEKEND
 from config.snapshot import Keyed, State
 from detectors import fast
 from detectors.bank import Bank
@@ -51,10 +52,11 @@ def panel(channels: int, period_s: float) -> Panel:
 
 
 def record(rows: int, channels: int, period_s: float, missing: float, seed: int) -> Values:
-    """Days of a daily course and rounded noise, with gaps, garbage, a jump and a channel that is stuck."""
+    """Days of a course, weekends, rounded noise, gaps, garbage, a jump and a channel that is stuck."""
     chance = np.random.default_rng(seed)
     hours = np.arange(rows)[:, None] * (period_s / 3600.0)
     values = 50.0 + 20.0 * np.sin(hours * np.pi / 12) + chance.normal(0.0, 1.0, (rows, channels))
+    values -= 15.0 * (hours // 24 % 7 >= 5)
     values = np.round(values, 1)
     values[rows // 2 :, 0] += 30.0
     values[-rows // 4 :, -1] = values[-rows // 4, -1]
@@ -91,6 +93,7 @@ def same(one: State, other: State) -> bool:
         (1, 700, 600.0, 0.0),
         (9, 500, 600.0, 0.03),
         (9, 200, 3600.0, 0.9),
+        (5, 900, 3600.0, 0.01),
         (40, 200, 1.0, 0.0),
         (2_000, 14, 60.0, 0.03),
     ],
@@ -104,6 +107,13 @@ def test_kernels_give_the_same_bits_as_numpy(
 
     np.testing.assert_array_equal(np.array(slow), np.array(quick))
     assert same(remembered, known)
+
+
+def test_the_weeks_of_that_record_teach_weekends() -> None:
+    _, known = judged(record(900, 5, 3600.0, 0.01, seed=5), 3600.0, switch=100)
+
+    saved = known["rhythm/weight"]
+    assert isinstance(saved, Keyed) and saved.array[:, WEEKEND].max() > 0.0
 
 
 @pytest.mark.parametrize("without", [WITHOUT_NUMBA, BROKEN_NUMBA])

@@ -71,3 +71,12 @@ def test_an_hourly_channel_is_known_after_three_days() -> None:
     assert np.isnan(scores[:71]).all() and np.isfinite(scores[72:]).all()
     assert scores[-5, 1] > STRANGE
     assert (scores[72:] > STRANGE).sum() <= 2
+
+
+def test_a_channel_that_is_new_widens_no_other() -> None:
+    flow = days_of_demand(10, channels=2)
+    flow[: 8 * DAY, 1] = np.nan
+    alone = scores_of(Rhythm(timezone="UTC"), flow[:, :1], PERIOD_S)[:, 0]
+    beside = scores_of(Rhythm(timezone="UTC"), flow, PERIOD_S)[:, 0]
+
+    np.testing.assert_array_equal(alone, beside)
