@@ -25,6 +25,7 @@ class Turned(NamedTuple):
     severity: int
     event_ns: int  # when the strangeness (or the calm) was first measured
     explanation: Explanation | None  # None for RETURNED
+    anew: bool = False  # it has just happened, whatever is known of it from before
 
 
 @dataclass(slots=True)
@@ -67,6 +68,8 @@ class Board:
             touched |= self.moving
         if self.active:
             touched |= (self.held > CALM) & (severity == CALM) & findings.heard
+        if findings.anew is not None:
+            touched |= findings.anew
         if not np.count_nonzero(touched):
             return []
         return [
@@ -128,8 +131,14 @@ class Board:
     def _look(self, point: int, findings: Findings, now_ns: int) -> Turned | None:
         severity = int(findings.severity[point])
         heard = bool(findings.heard[point])
+        anew = findings.anew is not None and bool(findings.anew[point])
         if severity > self.held[point]:
-            return self._rise(point, severity, heard, findings, now_ns)
+            risen = self._rise(point, severity, heard, findings, now_ns)
+            return risen if risen is None or not anew else risen._replace(anew=True)
+        if anew and self.held[point] == severity:
+            self._stop(point)
+            event_ns, explanation = int(findings.event_ns[point]), _explained(findings, point)
+            return Turned(point, Turn.LASTED, severity, event_ns, explanation, anew=True)
         if not heard:
             return None
         if severity > CALM or not self.held[point]:  # as strange as it is held at, or calm before its delay

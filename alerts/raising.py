@@ -47,7 +47,7 @@ class Fresh:
         self.alarm = alarm
         self.turn = turn
         self.was = was  # its grade before, "" where it was not on
-        self.anew = anew  # it had been seen and was over: tell again
+        self.anew = anew  # it had been seen and was over, or happened once more: tell again
         self.before = before  # the alert that this one takes the place of
         self.joined: list[str] = []  # incidents that it shows to be the same one
 
@@ -158,7 +158,7 @@ class Raising:
             return Fresh(known, turned.turn, was=known.grade)
         if known is not None and known.incident in self.roll.incidents.open:
             known.occurrence += 1
-            return Fresh(known, turned.turn, anew=known.state is State.LATCH_ACK)
+            return Fresh(known, turned.turn, anew=turned.anew or known.state is State.LATCH_ACK)
         channel = int(board.points.channel[turned.point])
         where = self.roll.channels[channel]
         fingerprint = sha256("\x1f".join((key, where.place)).encode()).hexdigest()
@@ -180,7 +180,8 @@ class Raising:
             self.roll.step(known, Turn.RETIRED)
             self.roll.emit(known, "updated", reason=f"came again as {alarm.alert_id}")
         self.roll.keep(alarm)
-        return Fresh(alarm, Turn.LASTED, before="" if known is None else known.alert_id)
+        before = "" if known is None else known.alert_id
+        return Fresh(alarm, Turn.LASTED, anew=turned.anew, before=before)
 
     def _own_kind(self, board: Board, point: int, medium: str, quantity: str) -> str:
         """What levels and learning rules see of a sensor at fault is that fault, but on life-safety gas."""

@@ -36,6 +36,10 @@ class Fall(EventDetector):
     beat came since the impact the band may lie on a table: a newer `on_wrist` is waited for, one of its
     periods at most. A band without acceleration has its flag believed at once.
 
+    Whoever lies there and falls again, more than three periods after the last impact, has fallen anew: that
+    is told again, though the first fall is still on. A flag that stays up is no second fall, and neither are
+    impacts in a row.
+
     What arrives late or out of order is taken by its time of measurement: a late fall pages, unless newer
     readings show the wearer walking; then it is a `late_detected`. UNCERTAIN readings count, BAD, EARLY and
     CONFLICT do not.
@@ -96,6 +100,7 @@ class Fall(EventDetector):
             self._note(readings.channel[calm], readings.time_ns[calm], value[calm], memory)
         heard = np.zeros(2 * size, dtype=bool)
         heard[band] = heard[band + size] = True
+        before_ns = memory["fallen_ns"][:size].copy()
         reached = np.tile(memory["fallen"][:size], 2)
         reached[size:] = False
         rows = np.flatnonzero(~calm)
@@ -103,7 +108,9 @@ class Fall(EventDetector):
             fell, late = self._follow(number, readings.where(part), role[part], value[part], memory)
             reached[number] = fell or memory["fallen"][number]
             reached[number + size] = late
-        return bands.findings(reached, heard, memory, now_ns)
+        anew = np.zeros(2 * size, dtype=bool)
+        anew[:size] = reached[:size] & (memory["fallen_ns"][:size] != before_ns)
+        return bands.findings(reached, anew, heard, memory, now_ns)
 
     def _follow(
         self, band: int, readings: ReadingBatch, role: IntArray, value: FloatArray, memory: Memory
@@ -224,15 +231,17 @@ class Bands:
         severity = np.zeros(2 * size, dtype=np.uint8)
         return self._said(np.zeros(2 * size), severity, heard, event_ns, now_ns)
 
-    def findings(self, reached: BoolArray, heard: BoolArray, memory: Memory, now_ns: int) -> Findings:
-        """Falls and late notices where `reached` (points,)."""
+    def findings(
+        self, reached: BoolArray, anew: BoolArray, heard: BoolArray, memory: Memory, now_ns: int
+    ) -> Findings:
+        """Falls and late notices where `reached` (points,), and which of the falls were found just now."""
         size = len(self)
         newest_ns = np.maximum(memory["acceleration_ns"][:size], memory["steps_ns"][:size])
         event_ns = np.tile(np.where(reached[:size], memory["fallen_ns"][:size], newest_ns), 2)
         event_ns[size:] = np.where(reached[size:], memory["last_ns"][:size], event_ns[size:])
 
         severity = (reached * ALARM).astype(np.uint8)
-        return self._said(np.where(reached, SCORE, 0.0), severity, heard, event_ns, now_ns)
+        return self._said(np.where(reached, SCORE, 0.0), severity, heard, event_ns, now_ns, anew)
 
     def _said(
         self,
@@ -241,6 +250,7 @@ class Bands:
         heard: BoolArray,
         event_ns: TimeArray,
         now_ns: int,
+        anew: BoolArray | None = None,
     ) -> Findings:
         def explain(point: int) -> Explanation:
             late_s = (now_ns - int(event_ns[point])) / SECOND_NS
@@ -248,7 +258,7 @@ class Bands:
                 return late_words(self.channels[int(self.points.channel[point])], np.nan, late_s)
             return Explanation(wearer_words("fall", "fall", 0, late_s))
 
-        return Findings(self.points, score, severity, heard, event_ns, explain)
+        return Findings(self.points, score, severity, heard, event_ns, explain, anew)
 
 
 class _Quiet:

@@ -62,7 +62,7 @@ class Wearer:
         if said.get("fall", 0.0) >= 0.5:
             hit |= not self._repeats(time_ns, rules)
             self.flagged_ns = max(self.flagged_ns, time_ns)
-        elif "fall" in said and (hit or self.impact_ns != NEVER_NS):
+        elif "fall" in said and (hit or self.fallen or self.impact_ns != NEVER_NS):
             self.denied_ns = max(self.denied_ns, time_ns)
         if hit:
             over |= self._hit(time_ns, late, rules)
@@ -96,7 +96,10 @@ class Wearer:
 
     def _hit(self, time_ns: int, late: bool, rules: Rules) -> bool:
         """An impact; whether it is one that came late and is over."""
-        if self.fallen or time_ns <= self.impact_ns or self._taken_off(time_ns, rules):
+        if self.fallen and time_ns - self.last_ns <= 3 * rules.period_ns + GRACE_NS:
+            self.last_ns = max(self.last_ns, time_ns)  # whoever lies on the floor thrashes: no second fall
+            return False
+        if time_ns <= self.impact_ns or self._taken_off(time_ns, rules):
             return False
         if self.walked_ns != NEVER_NS and self.walked_ns >= time_ns + (rules.steps_ns or 0) // 2:
             return late
@@ -111,7 +114,9 @@ class Wearer:
         return False
 
     def _repeats(self, time_ns: int, rules: Rules) -> bool:
-        """Whether a flag only stays up: bands hold it for a minute or repeat it while the impact waits."""
+        """Whether a flag only stays up: bands hold it for a minute, or for as long as their wearer lies."""
+        if self.fallen:
+            return self.denied_ns <= self.flagged_ns
         waits = self.impact_ns != NEVER_NS and self.flagged_ns != NEVER_NS
         return waits and 0 < time_ns - self.flagged_ns <= rules.period_ns + GRACE_NS
 

@@ -60,3 +60,4 @@ class Findings:
     heard: NDArray[np.bool_]  # a usable reading stands behind this verdict; where False nothing may turn calm
     event_ns: NDArray[np.int64]  # when what it speaks of was measured
     explain: Callable[[int], Explanation]  # by point number
+    anew: NDArray[np.bool_] | None = None  # what it speaks of has just happened, also where it had before

@@ -371,6 +371,51 @@ def test_a_second_sos_after_the_first_was_seen_is_told_again() -> None:
     assert (again.alert_id, again.occurrence, again.notify) == (change.alert_id, 2, True)
 
 
+FALL = ("fall", "band-7.fall")
+
+
+@pytest.mark.parametrize("seen", [False, True])
+def test_a_second_fall_is_told_again_while_the_first_is_still_on(seen: bool) -> None:
+    site = Site()
+    first = raised(site, *FALL)
+    if seen:
+        site.order("ack", alert_id=first.alert_id)
+    assert site.tick() == []
+
+    (again,) = site.tick(anew=[FALL])
+
+    assert (again.type, again.alert_id, again.occurrence) == ("raised", first.alert_id, 2)
+    assert (again.notify, again.state, again.incident) == (True, "ACTIVE_UNACK", first.incident)
+    assert site.tick() == []
+    site.restart()
+    assert site.tick() == []
+
+
+@pytest.mark.parametrize("seen", [False, True])
+def test_a_second_fall_soon_after_the_first_was_over_is_told_again(seen: bool) -> None:
+    site = Site()
+    first = raised(site, *FALL)
+    if seen:
+        site.order("ack", alert_id=first.alert_id)
+    site.calm()
+    site.tick()
+
+    site.set(*FALL)
+    (again,) = site.tick(anew=[FALL])
+
+    assert (again.type, again.notify, again.incident) == ("raised", True, first.incident)
+
+
+def test_a_second_fall_under_a_shelf_is_recorded_and_not_told() -> None:
+    site = Site()
+    first = raised(site, *FALL)
+    site.order("shelve", alert_id=first.alert_id, seconds=3000, reason="in hospital")
+
+    (again,) = site.tick(anew=[FALL])
+
+    assert (again.occurrence, again.notify) == (2, False)
+
+
 def test_an_alarm_left_unseen_makes_room_when_it_comes_again_after_its_incident() -> None:
     site = Site()
     first = raised(site)
@@ -441,7 +486,7 @@ def test_a_pipe_carries_its_plot_numbers_position_and_advice_in_two_languages() 
 
     data = raised(site, "jump", "p.a.voltage").cloud_event("urn:x")["data"]
 
-    assert data["plot"] == {"values": [1.0, 2.0], "period_s": 60.0, "expected": 300.0}
+    assert data["plot"] == {"values": [1.0, 2.0], "period_s": 60.0, "expected": 300.0, "observed": 251.0}
     assert data["numbers"] == {"expected": 300.0}
     assert data["observed"]["value"] == 251.0
     assert data["location"] == {"lat": 30.66, "lon": 104.12, "datum": "WGS84"}

@@ -131,8 +131,9 @@ class Site:
         commands: Sequence[Command] = (),
         heard: Any = True,
         judged: bool = True,
+        anew: Sequence[tuple[str, str]] = (),
     ) -> list[AlertChange]:
-        """One tick later: what it changed."""
+        """One tick later: what it changed. anew: points of which it has just happened."""
         self.now_ns += round(after_s * SECOND_NS)
         size = len(self.points)
         heard = np.broadcast_to(np.asarray(heard, dtype=bool), (size,))
@@ -143,6 +144,7 @@ class Site:
             heard,
             np.full(size, self.now_ns - SECOND_NS),
             self._explain,
+            np.isin(np.arange(size), [self.number[point] for point in anew]) if anew else None,
         )
         changes = self.lifecycle.update([verdict] if judged else [], commands, self.now_ns, self.around)
         self.changes += changes

@@ -75,6 +75,11 @@ class Watched:
     def severity(self, place: str = "anna", rule: str = "wristband.fall") -> int:
         return 0 if self.last is None else int(self.last.severity[self.point(place, rule)])
 
+    def news(self, place: str = "anna") -> bool:
+        """Whether the last tick told of a fall that had just happened."""
+        assert self.last is not None and self.last.anew is not None
+        return bool(self.last.anew[self.point(place)])
+
     def point(self, place: str = "anna", rule: str = "wristband.fall") -> int:
         return next(
             p
@@ -139,6 +144,49 @@ def test_a_second_fall_is_told_after_whoever_fell_has_walked_again() -> None:
     anna.minute(11, 4.4, 0)
     assert anna.minute(12, 1.03, 0) == ALARM
     assert anna.last is not None and anna.last.event_ns[0] == T0 + 11 * 60 * S
+
+
+def test_whoever_lies_on_the_floor_and_falls_again_has_fallen_anew() -> None:
+    anna = Watched(*band("anna"))
+    anna.minute(1, 4.1, 0)
+    told = [anna.news() for minute in range(2, 12) if anna.minute(minute, 1.03, 0) == ALARM]
+    assert told == [True] + [False] * 9
+    assert anna.minute(12, 1.5, 4) == ALARM  # tries to get up
+    assert anna.minute(13, 4.4, 6) == ALARM
+    assert not anna.news()
+    assert anna.minute(14, 1.03, 0) == ALARM
+    assert anna.news()
+    assert anna.last is not None and anna.last.event_ns[anna.point()] == T0 + 13 * 60 * S
+
+
+def test_blows_of_one_who_lies_on_the_floor_are_no_second_fall() -> None:
+    anna = Watched(*band("anna"))
+    anna.minute(1, 4.1, 0)
+    told = [anna.news() for minute in range(2, 20) if anna.minute(minute, [3.5, 1.03, 1.03][minute % 3], 0)]
+    assert told.count(True) == 1
+
+
+def test_a_flag_that_stays_up_while_the_wearer_lies_is_one_fall_and_one_that_rises_again_a_second() -> None:
+    anna = Watched(*band("anna", "acceleration_peak", "steps", "fall"))
+
+    def told(minute: int, flag: float) -> bool:
+        at = minute * 60
+        anna.tick(("acceleration_peak", at, 1.03), ("steps", at, 0.0), ("fall", at, flag))
+        return anna.news()
+
+    anna.tick(("acceleration_peak", 60, 4.5), ("steps", 60, 0.0), ("fall", 60, 1.0))
+    assert [told(minute, 1.0) for minute in (2, 3, 4, 9, 15)] == [True, False, False, False, False]
+    assert [told(minute, 0.0) for minute in range(16, 20)] == [False] * 4
+    assert [told(minute, 1.0) for minute in range(20, 23)] == [False, True, False]
+
+
+def test_a_fall_soon_after_getting_up_is_a_second_one() -> None:
+    anna = Watched(*band("anna"))
+    anna.minute(1, 4.1, 0)
+    assert anna.minute(2, 1.03, 0) == ALARM and anna.news()
+    assert anna.minute(4, 1.6, 40) == CALM
+    anna.minute(8, 4.4, 0)
+    assert anna.minute(9, 1.03, 0) == ALARM and anna.news()
 
 
 def test_sport_that_ends_in_rest_is_no_fall() -> None:
