@@ -11,6 +11,7 @@ from alerts.centre.cases import Incident
 from alerts.centre.events import Change, nanoseconds
 from alerts.notifiers.wording import message
 from alerts.plots import draw_alone, series_of
+from alerts.shortmessage import size_of
 from config.grades import read_grades
 from config.rationale import read_rationale
 
@@ -31,6 +32,7 @@ def packet(
     grading = read_grades().of(lead.medium, lead.kind)
     record = read_rationale().of(lead.medium, lead.kind)
     why = {} if lead.medium == "wristband" else _mapping(lead.why)
+    short = _both(*(message(_event(lead), language, zone).short for language in ("en", "zh")))
     return {
         "incident": incident.key,
         "grade": incident.grade,
@@ -53,7 +55,11 @@ def packet(
             "respond_by": None if record is None else rfc3339(_due_ns(incident, record.respond)),
             "basis": grading.why,
         },
-        "sms": _both(*(message(_event(lead), language, zone).short for language in ("en", "zh"))),
+        "sms": short,
+        "sms_size": {
+            language: {"alphabet": size.alphabet, "units": size.units, "of": size.most, "parts": size.parts}
+            for language, size in ((language, size_of(text)) for language, text in short.items())
+        },
     }
 
 

@@ -13,7 +13,7 @@ from config.errors import DeliveryFailed, SettingsError
 class Apprise(ToPeople):
     """`contacts` holds Apprise URLs, such as `wang = "dingtalk://token"`; see appriseit.com/services."""
 
-    short: bool = False  # one line of at most 70 characters, for SMS and telephone
+    short: bool = False  # one line that is one SMS, for SMS and telephone
 
     at_once: ClassVar[int] = 1
 

@@ -32,7 +32,7 @@ class Dial(Notifier):
     """
 
     ways: FilePath  # a TOML file of mode 600: a line a way, `sms = "Apprise URL with {to} in it"`
-    short: tuple[str, ...] = ("sms", "phone")  # ways that take one line of at most 70 characters
+    short: tuple[str, ...] = ("sms", "phone")  # ways that take one line, which is one SMS
     language: Literal["zh", "en"] = "zh"  # of what they read
     timezone: TimeZone = "Asia/Shanghai"  # whose hours it names
     _urls: Mapping[str, str] = field(default_factory=dict, init=False, repr=False)

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from alerts.notifiers.base import CloudEvent
+from alerts.shortmessage import in_one
 from config.grades import read_grades
 
-SMS = 70  # characters of one short message in UCS-2, as Chinese text is sent
 _WORDS = {
     "raised": ("报警", "raised"),
     "updated": ("更新", "update"),
@@ -34,7 +34,7 @@ class Message:
 
     subject: str
     text: str
-    short: str  # at most `SMS` characters
+    short: str  # one SMS
 
 
 def message(event: CloudEvent, language: str, zone: tzinfo) -> Message:
@@ -64,8 +64,8 @@ def message(event: CloudEvent, language: str, zone: tzinfo) -> Message:
         f"{word('advice', chinese)}: {advice}",
         f"{word('incident', chinese)}: {data.get('incident', '')}",
     ]
-    short = one_line(f"{head}{title} {place} {when:%H:%M} {word(what, chinese)}")
-    return Message(subject, "\n".join(lines), short if len(short) <= SMS else f"{short[: SMS - 1]}…")
+    end = f" {when:%H:%M} {word(what, chinese)}"  # stays whole: what is over must not read as an alarm
+    return Message(subject, "\n".join(lines), in_one(one_line(f"{head}{title} {place}"), end))
 
 
 def kind_of(event: CloudEvent) -> str:

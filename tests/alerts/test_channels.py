@@ -29,8 +29,9 @@ from alerts.notifiers.mqtt import Mqtt
 from alerts.notifiers.outside import refusal
 from alerts.notifiers.pagerduty import Pagerduty
 from alerts.notifiers.webhook import Webhook
-from alerts.notifiers.wording import SMS, message
+from alerts.notifiers.wording import message
 from alerts.roster import duties_of
+from alerts.shortmessage import size_of
 from config.errors import DeliveryFailed, SettingsError
 from config.secrets import Secret
 from tests.alerts.notifiers import burst, contacts, fall, posts, sent
@@ -148,7 +149,7 @@ def test_apprise_carries_a_short_line(tmp_path: Path) -> None:
         assert told.called() == ("wang",), "one of two was reached, and it is said who"
         (body,) = there.json
         assert body["message"].startswith("[重复][二级]供水管爆裂")
-        assert len(body["message"]) <= SMS
+        assert size_of(body["message"]).parts == 1
     with pytest.raises(DeliveryFailed, match="nobody"):
         told.notify([sent(burst().raised())])
 
@@ -360,7 +361,7 @@ def test_nothing_said_in_an_alert_adds_a_line_to_a_subject_or_exceeds_a_short_me
 
     assert words.subject.isprintable()
     assert words.short.isprintable()
-    assert len(words.short) <= SMS
+    assert size_of(words.short).parts == 1
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from alerts.notifiers.dial import TRIES, Dial
+from alerts.shortmessage import size_of
 from config.errors import DeliveryFailed, SettingsError
 from tests.alerts.notifiers import Posts, burst, contacts, posts, sent
 from tests.parts import free_port
@@ -45,7 +46,7 @@ def test_everybody_is_called_by_the_first_of_their_contacts(tmp_path: Path, far:
 
     assert sorted(heard(far)) == ["/sms/+8613811112222", "/wecom/wang"]
     short, whole = (json.loads(body) for _, _, body in sorted(far.got))
-    assert len(short["message"]) <= 70
+    assert size_of(short["message"]).parts == 1
     assert "you are called" in short["message"]
     assert "What to do" in whole["message"]
 

@@ -13,7 +13,7 @@ from alerts.alert import rfc3339
 from alerts.centre.evidence import packet
 from alerts.centre.sight import Eye, reason, whole
 from alerts.centre.words import Words
-from alerts.notifiers.wording import SMS
+from alerts.shortmessage import size_of
 from tests.alerts.centre.calling.office import START_NS, Office, story
 from tests.alerts.centre.people.district import bring, credit_code, settle
 from tests.alerts.centre.world import centre
@@ -100,7 +100,12 @@ def test_the_likely_sources_are_those_that_were_ranked_when_the_last_place_joine
 def test_the_short_message_fits_one_sms_in_both_languages(office: Office) -> None:
     found = packed(office, place="a.very.long." * 8, extra=GIVEN)
 
-    assert all(0 < len(text) <= SMS for text in found["sms"].values())
+    for language, text in found["sms"].items():
+        size = size_of(text)
+        assert (size.parts, bool(text)) == (1, True)
+        assert found["sms_size"][language] == {
+            "alphabet": size.alphabet, "units": size.units, "of": size.most, "parts": 1,
+        }  # fmt: skip
     assert "燃气管道外力破坏" in found["sms"]["zh"]
 
 
