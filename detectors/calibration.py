@@ -80,9 +80,13 @@ class Calibration:
         """Whether this row's scores are to be counted in all."""
         return self._rows % TOTAL_EVERY == 0
 
-    def count_all(self, pool: Ints) -> None:
-        """Count all known scores of this row by their pools."""
-        self._total += TOTAL_EVERY * np.bincount(pool, minlength=len(self.pools))
+    def count_all(self, known: Ints) -> None:
+        """Count all known scores of this row, so many in each pool."""
+        self._total += TOTAL_EVERY * known
+
+    def tables(self) -> tuple[Floats, Any, Any]:
+        """What compiled kernels work with: roots of the bins, counts (which they move), tables."""
+        return ROOTS, self._counts, self._table
 
     def end_row(self) -> bool:
         """One row is over; True where tables were renewed."""

@@ -15,8 +15,10 @@ from detectors.compiling import compiled
 from detectors.drift import BLOCKS, STRAY
 from detectors.jump import BLIND_ROWS, PRECISION, TINY, TO_DEVIATION
 from detectors.jump import BOUND as JUMP_BOUND
+from detectors.pointkernels import look as look
 from detectors.pointkernels import settle as settle
 from detectors.pointkernels import shrink as shrink
+from detectors.pointkernels import tally as tally
 from detectors.rhythm import BOUND as RHYTHM_BOUND
 from detectors.rhythm import OLD_VISITS, SHARED_ROWS
 from detectors.stuck import MEMORY_ROWS, PATIENCE

@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.compiling import compiled
+from detectors.findings import ALARM, WARNING
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
+Singles = NDArray[np.float32]
 AT_ONCE = 512  # points whose columns stay in the nearest cache
 
 
@@ -39,6 +41,47 @@ def settle(
             high[count] = i
             count += raw[i] >= least[i]
     return count
+
+
+@compiled
+def look(
+    high: Ints,
+    nominal: Floats,
+    heard: Bools,
+    pool: Ints,
+    learning: Bools,
+    warning: Floats,
+    alarm: Floats,
+    stood: Bools,
+    roots: Floats,
+    counts: Singles,
+    table: Singles,
+    severity: NDArray[np.uint8],
+    observed: Floats,
+) -> None:
+    """`Panel._look` at the points `high`: `Calibration.of`, their severities, `Calibration.count_high`."""
+    inner = roots[1:-1]
+    for k in range(len(high)):
+        point = high[k]
+        root = np.sqrt(nominal[k])
+        bin = np.searchsorted(inner, root, side="right")
+        low = table[pool[point], bin]
+        share = (root - roots[bin]) / (roots[bin + 1] - roots[bin])
+        seen = low + share * (table[pool[point], bin + 1] - low)
+        observed[k] = seen if learning[point] else nominal[k]
+        warns = observed[k] >= warning[point]
+        if warns:
+            severity[point] = ALARM if observed[k] >= alarm[point] else WARNING
+        if learning[point] and heard[point % len(heard)] and not (warns and stood[point]):
+            counts[pool[point], bin] += np.float32(1.0)
+
+
+@compiled
+def tally(raw: Floats, heard: Bools, pool: Ints, counted: Ints) -> None:
+    """How many scores are known by their pools, into `counted` (pools,), all 0 before."""
+    for first in range(0, len(raw), len(heard)):
+        for i in range(len(heard)):
+            counted[pool[first + i]] += np.isfinite(raw[first + i]) & heard[i]
 
 
 @compiled

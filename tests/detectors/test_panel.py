@@ -177,7 +177,7 @@ def test_calibration_is_close_to_the_truth_on_ideal_noise_and_never_falls() -> N
         high = nominal[nominal >= EDGES[0]]
         calibration.count_high(np.zeros(len(high), dtype=np.int64), high)
         if calibration.wants_total():
-            calibration.count_all(np.zeros(100, dtype=np.int64))
+            calibration.count_all(np.array([100]))
         calibration.end_row()
     asked = np.array([2.0, 3.0, 4.0, 5.0, 7.0, 16.0, 40.0])
     told = calibration.of(np.zeros(len(asked), dtype=np.int64), asked)
