@@ -115,6 +115,16 @@ def test_a_voltage_that_stays_low_is_no_sag() -> None:
     assert believe([dip, low], {}).kind == "undervoltage"
 
 
+def test_a_voltage_that_is_gone_for_a_moment_is_an_interruption_and_with_the_rest_an_outage() -> None:
+    dip = clue("voltage_min- power.voltage_min.low", medium="power", kind="voltage_sag")
+    blink = clue("voltage_min- power.voltage_min.low_low", medium="power", kind="interruption", gone=True)
+    dead = clue("voltage- power.voltage.low_low", medium="power", kind="feeder_outage", gone=True)
+
+    assert believe([dip, blink], {}).kind == "interruption"
+    assert believe([blink, clue("current- jump", medium="power")], {}).kind == "feeder_outage"
+    assert believe([dip, blink, dead], {}).kind == "feeder_outage"
+
+
 def test_pressure_lost_all_over_the_site_is_a_pump_and_in_a_corner_a_burst() -> None:
     clues = [clue("pressure- jump", medium="water", place=place) for place in "abcd"]
 

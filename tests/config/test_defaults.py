@@ -63,7 +63,7 @@ def test_levels_of_the_standards() -> None:
         "high_high": 360.0,
     }
     assert limits(defaults_for(of("power", "joint_temperature"))) == {"high": 60.0, "high_high": 75.0}
-    assert limits(defaults_for(of("power", "voltage_min", nominal=220.0))) == {"low": 198.0}
+    assert limits(defaults_for(of("power", "voltage_min", nominal=220.0))) == {"low_low": 11.0, "low": 198.0}
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ KINDS = {
     "water": "burst slow_leak pump_trip contamination freeze low_pressure tank_overflow",
     "gas": "slow_leak third_party_damage regulator_overpressure regulator_underpressure valve_misclosure "
     "well_gas",
-    "power": "undervoltage overvoltage voltage_sag overload feeder_outage joint_overheat earth_fault "
-    "partial_discharge trench_flood transformer_outage frequency_deviation",
+    "power": "undervoltage overvoltage voltage_sag interruption overload feeder_outage joint_overheat "
+    "earth_fault partial_discharge trench_flood transformer_outage frequency_deviation",
     "wristband": "bradycardia tachycardia atrial_fibrillation hypoxia fever fall no_activity wandering sos "
     "news2_partial off_wrist",
 }

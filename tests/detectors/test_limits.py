@@ -96,6 +96,17 @@ def test_low_levels_mirror_high_ones() -> None:
     assert seen == [CALM, ALARM, ALARM, CALM]
 
 
+def test_a_voltage_minimum_below_a_twentieth_is_an_interruption_and_above_it_a_sag() -> None:
+    supply = Watched(SAG)
+    seen = []
+    for minute, value in enumerate((198.1, 130.0, 11.1, 11.0, 15.3, 15.5, 202.3, 202.5)):
+        supply.tick((SAG, minute * 60, value))
+        seen.append([supply.severity(f"power.voltage_min.{level}", SAG) for level in ("low", "low_low")])
+    both, sag = [ALARM, ALARM], [ALARM, CALM]
+    assert seen == [[CALM, CALM], sag, sag, both, both, sag, sag, [CALM, CALM]]
+    assert supply.points.kind[supply.point("power.voltage_min.low_low", SAG)] == "interruption"
+
+
 def test_the_second_gas_level_latches_at_once_and_the_first_is_a_warning() -> None:
     well = Watched(WELL)
     well.tick((WELL, 0, 52.0))
