@@ -21,6 +21,8 @@ from detectors.rhythm import Rhythm
 from detectors.silence import Silence
 from detectors.stuck import Stuck
 
+LONG = 200_000  # readings from which compiled detectors pay for being loaded
+
 _loaded: Any = None
 
 
@@ -41,6 +43,12 @@ def load() -> str:
         except Exception as error:  # whatever a broken installation raises: NumPy does the work
             return f"{type(error).__name__}: {error}"
     return ""
+
+
+def load_once_long(before: int, now: int) -> str:
+    """`load` where a job has judged LONG readings by now and had not before; "" or a notice for the user."""
+    trouble = load() if before < LONG <= now else ""
+    return trouble and f"notice: numba cannot be used, NumPy goes on alone: {trouble}"
 
 
 def unload() -> None:

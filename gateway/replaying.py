@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 Sink = Callable[[Sequence[AlertChange]], None]
 DASK = "dask://"
-LONG = 200_000  # readings from which compiled detectors pay for being loaded
 
 
 @dataclass(frozen=True)
@@ -74,10 +73,8 @@ def _alone(recording: Recording, watch: Watch, sink: Sink, show: Show) -> int:
     def record(tick: Tick, changes: Sequence[AlertChange]) -> None:
         before = tally.readings
         tally.judged(len(tick.readings), tick.now_ns)
-        if before < LONG <= tally.readings:
-            trouble = fast.load()
-            if trouble:
-                print(f"notice: numba cannot be used, NumPy goes on alone: {trouble}", file=sys.stderr)
+        if notice := fast.load_once_long(before, tally.readings):
+            print(notice, file=sys.stderr)
         if changes:
             sink(changes)
 

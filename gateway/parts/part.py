@@ -1,5 +1,6 @@
 """Part: some zones of a site, judged by themselves in a worker; what turned is all that leaves it."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
@@ -11,6 +12,7 @@ import numpy as np
 from alerts.board import Turned
 from alerts.boards import Boards, Risen
 from config.channels import ChannelTable
+from detectors import fast
 from detectors.bank import Bank
 from detectors.findings import Points
 from gateway.hearing import Hearing
@@ -108,7 +110,7 @@ class _Part:
     def run(self) -> Iterator[News | Closing]:
         """It goes on behind its own end, since nobody knows yet how long the others go on."""
         moments: list[Moment] = []
-        readings = era = 0
+        readings = judged = era = 0
         open_ = True
         for tick in with_deadlines(self._ticks(), self.hearing, to_the_end=True):
             if open_ and self.last_ns is not None:
@@ -118,6 +120,10 @@ class _Part:
             era += tick.epoch is not None
             readings += len(tick.readings)
             moment = self._step(tick, era)
+            judged += len(tick.readings)
+            notice = fast.load_once_long(judged - len(tick.readings), judged)
+            if notice and self.job.speaks:
+                print(notice, file=sys.stderr)
             if moment is not None:
                 moments.append(moment)
             if readings >= READINGS_A_NEWS or len(moments) >= 200:

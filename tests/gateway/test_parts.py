@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.channels import Channel, ChannelTable
+from detectors import fast
 from gateway.parts.local import Local
 from gateway.parts.part import Job, Said, work
 from gateway.parts.rota import Source, Unsure, quick_rota, whole_rota
@@ -93,6 +94,20 @@ def test_a_stretch_of_a_recording_too(seed: int, tmp_path: Path) -> None:
     source = source_of(tmp_path, start_ns=START_NS + 3 * hour, end_ns=START_NS + 11 * hour)
 
     assert together(town, source, 3)[0] == alone(town, source)
+
+
+def test_parts_that_are_long_go_on_with_compiled_detectors_and_say_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town = city(4)
+    town.write(tmp_path)
+    said = alone(town, source_of(tmp_path))
+    monkeypatch.setattr(fast, "LONG", 500)
+    try:
+        assert together(town, source_of(tmp_path), 2)[0] == said
+        assert fast.kernels() is not None
+    finally:
+        fast.unload()
 
 
 def test_the_first_minutes_suffice_where_nobody_is_silent_for_hours(tmp_path: Path) -> None:
