@@ -12,6 +12,7 @@ from config.channels import ChannelTable, Link, Planned
 from config.errors import SettingsError
 from config.forms import at_place, fill
 from config.lists import read_channels, read_context, read_links
+from config.rationale import Rationale, read_own_rationale, read_rationale
 from config.settings import CentreSettings, Entry, GatewaySettings, Notifier, Settings, Source, Watching
 from config.tomlfile import Place, TomlFile, in_file_order, read_toml
 
@@ -52,6 +53,7 @@ class SiteFiles:
     channels: ChannelTable
     links: tuple[Link, ...]
     planned: tuple[Planned, ...]
+    rationale: Rationale
     sources: tuple[Any, ...]  # built, in the order of the file
     warnings: tuple[str, ...]
 
@@ -73,6 +75,7 @@ def read_site(path: Path) -> SiteFiles:
         table = channels
         links = _listed(file, "links", mistakes, warnings, lambda where: read_links(where, table))
         planned = _listed(file, "context", mistakes, warnings, lambda where: read_context(where, table))
+    rationale = _listed(file, "rationale", mistakes, warnings, read_own_rationale) or read_rationale()
     sources: list[Any] = []
     if settings is not None and channels is not None:
         sources = _sources(settings, channels, mistakes)
@@ -83,7 +86,9 @@ def read_site(path: Path) -> SiteFiles:
         ]
     if mistakes or settings is None or channels is None:
         raise SettingsError(mistakes)
-    return SiteFiles(settings, channels, links or (), planned or (), tuple(sources), tuple(warnings))
+    return SiteFiles(
+        settings, channels, links or (), planned or (), rationale, tuple(sources), tuple(warnings)
+    )
 
 
 def _attempt(mistakes: list[str], read: Callable[[], T]) -> T | None:
@@ -158,7 +163,11 @@ def settings_hash(settings: Settings | None, channels: ChannelTable, links: Sequ
 
     So do the places of files, which say nothing about what is in them, and who may ask how the gateway is.
     """
-    aside: Any = {"site": {"channels", "links", "context", "data"}, "archive": {"folder"}, "metrics": True}
+    aside: Any = {
+        "site": {"channels", "links", "context", "rationale", "data"},
+        "archive": {"folder"},
+        "metrics": True,
+    }
     content = {
         "settings": None if settings is None else settings.model_dump(mode="json", exclude=aside),
         "channels": [

@@ -98,6 +98,9 @@ class Site(Settings):
     channels: FilePath = Field(description="the channel list, a CSV file")
     links: FilePath | None = Field(default=None, description="which place feeds which, a CSV file")
     context: FilePath | None = Field(default=None, description="announced works and holidays, a JSON file")
+    rationale: FilePath | None = Field(
+        default=None, description="why each alarm is there, beside the built-in"
+    )
     data: FilePath = Field(
         default="data", validate_default=True, description="folder for journal and snapshots"
     )
@@ -345,6 +348,9 @@ class Cases(Settings):
     )
     days_off: list[date] = Field(default=[], description="further days on which nobody works")
     days_on: list[date] = Field(default=[], description="further days on which people work")
+    rationale: FilePath | None = Field(
+        default=None, description="why each alarm is there, beside the built-in"
+    )
     limits: CaseLimits = Field(
         default={},
         description='by stage and grade: how long a case may stay there, such as `handling.P3 = "2 h"`',

@@ -24,6 +24,7 @@ from alerts.centre.people.directory import Directory, create
 from alerts.centre.web import application
 from config.clocks import read_clocks, with_limits
 from config.errors import SettingsError
+from config.rationale import read_own_rationale
 from config.routing import read_routing
 from config.settings import Cases, CentreSettings
 from config.workdays import work_calendar
@@ -60,6 +61,7 @@ async def _serve(
         {gateway.id: gateway.heartbeat_s for gateway in settings.gateway},
         verify_s=settings.cases.verify_s,
         clocks=_clocks(settings.cases),
+        rationale=read_own_rationale(settings.cases.rationale)[0] if settings.cases.rationale else None,
         append=append_and_pass_on if settings.notifier else append,
     )
     desk.load()

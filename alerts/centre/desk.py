@@ -38,6 +38,7 @@ from alerts.centre.events import (
 )
 from config.clocks import read_clocks
 from config.grades import read_grades
+from config.rationale import Rationale, read_rationale
 from config.workdays import work_calendar
 
 T = TypeVar("T")
@@ -99,6 +100,7 @@ class Desk:
         *,
         verify_s: float = 1800.0,
         clocks: Clocks | None = None,
+        rationale: Rationale | None = None,
         append: Callable[[sqlite3.Connection, Sequence[Fact]], list[Fact]] = book.append,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -106,6 +108,7 @@ class Desk:
         self.board = Board()
         self.gateways = {id: Gateway(id, heartbeat_s) for id, heartbeat_s in gateways.items()}
         self.verify_ns = int(verify_s * SECOND_NS)
+        self.rationale = rationale or read_rationale()
         self.clocks = clocks or Clocks(work_calendar("UTC", "09:00-17:00", ""), read_clocks())
         self.clock = clock
         self.append = append

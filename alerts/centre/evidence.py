@@ -13,7 +13,7 @@ from alerts.notifiers.wording import message
 from alerts.plots import draw_alone, series_of
 from alerts.shortmessage import size_of
 from config.grades import read_grades
-from config.rationale import read_rationale
+from config.rationale import Rationale, read_rationale
 
 CAMERAS_WITHIN_M = 500.0
 NEAREST = ("grid", "community", "sub_district", "owner")
@@ -22,15 +22,20 @@ MOST = 5
 
 
 def packet(
-    incident: Incident, zone: tzinfo, now_ns: int, receivers: Receivers | None = None
+    incident: Incident,
+    zone: tzinfo,
+    now_ns: int,
+    receivers: Receivers | None = None,
+    rationale: Rationale | None = None,
 ) -> dict[str, Any]:
     """The packet of an incident as plain values; texts are `{"en", "zh"}`.
 
-    Of a wristband: kind, grade, place and advice; no value, no plot, nothing on the map.
+    `rationale`: without it, the built-in records. Of a wristband: kind, grade, place and advice; no value,
+    no plot, nothing on the map.
     """
     lead = incident.lead.said
     grading = read_grades().of(lead.medium, lead.kind)
-    record = read_rationale().of(lead.medium, lead.kind)
+    record = (rationale or read_rationale()).of(lead.medium, lead.kind)
     why = {} if lead.medium == "wristband" else _mapping(lead.why)
     short = _both(*(message(_event(lead), language, zone).short for language in ("en", "zh")))
     return {

@@ -129,7 +129,7 @@ def whole(incident: Incident, desk: Desk, eye: Eye, receivers: Receivers | None 
         "first": words.of("first", incident.grade),
         "advice": words.advice(lead.medium, lead.kind, lead.advice, lead.advice_zh),
         "plots": _plots(incident, eye),
-        "evidence": _evidence(packet(incident, eye.timezone, eye.now_ns, receivers), eye),
+        "evidence": _evidence(packet(incident, eye.timezone, eye.now_ns, receivers, desk.rationale), eye),
         "wristband": lead.medium == "wristband",
         "alarms": [_alarm(alarm, eye) for alarm in _by_gravity(incident)],
         "timeline": [_line(line, incident, desk, eye) for line in timeline(incident)[:TIMELINE_MOST]],

@@ -65,7 +65,7 @@ def application(
     pages = Pages(desk, Gate(desk, secure=secure), zone, receivers, areas)
     if caller is not None and reports is not None:
         pages.floor = Floor.of(House(pages.gate, pages._page, pages._eye, caller, areas), reports, partners)
-    api = Api(desk, lambda incident: packet(incident, zone, desk.clock(), receivers), areas)
+    api = Api(desk, pages.packet, areas)
     incident = "/incidents/{gateway}/{incident}"
     routes = [
         Route("/healthz", pages.health),
@@ -175,7 +175,11 @@ class Pages:
         incident = self.desk.board.incidents.get("{gateway}/{incident}".format(**request.path_params))
         if incident is None or not incident.alarms:
             raise HTTPException(404)
-        return JSONResponse(packet(incident, self.timezone, self.desk.clock(), self.receivers))
+        return JSONResponse(self.packet(incident))
+
+    def packet(self, incident: Incident) -> dict[str, Any]:
+        """The evidence of an incident now."""
+        return packet(incident, self.timezone, self.desk.clock(), self.receivers, self.desk.rationale)
 
     async def act(self, request: Request, session: accounts.Session) -> Response:
         """One thing done about an incident; refused, the page comes back and says why."""

@@ -61,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _verdict(path: Path) -> Verdict:
     from config.load import is_centre, read_centre
+    from config.rationale import read_own_rationale
     from config.tomlfile import read_toml
     from config.workdays import country_unknown
 
@@ -72,6 +73,8 @@ def _verdict(path: Path) -> Verdict:
             centre = read_centre(path)
             if wrong := country_unknown(centre.cases.holidays):
                 verdict.mistakes.append(file.mistake(("cases", "holidays"), wrong))
+            if centre.cases.rationale is not None:
+                verdict.warnings += read_own_rationale(centre.cases.rationale)[1]
             verdict.summary = {
                 "listen": f"{centre.listen.host}:{centre.listen.port}",
                 "store": str(centre.store.path),
@@ -190,18 +193,25 @@ def _without_rationale(path: Path, site: "SiteFiles") -> list[str]:
     """Kinds that may be raised here and of which nobody wrote why (ISA-18.2: each alarm has a rationale)."""
     from config import kinds
     from config.grades import ANY, read_grades
-    from config.rationale import read_rationale
 
-    grades, known = read_grades(), read_rationale()
-    spoken = {(m, kind) for m in (*set(site.channels.medium), ANY) for kind in grades.kind.get(m, {})}
+    own, known = site.settings.site.rationale, site.rationale
+    into = own.name if own else f'a file that {path.name} names by  rationale = "rationale.toml"  in [site]'
+    lacking: dict[str, tuple[str, str]] = {}  # by kind: where it comes from, and the table that it wants
+    for medium in (*dict.fromkeys(site.channels.medium), ANY):
+        for kind in read_grades().kind.get(medium, {}):
+            if known.of(medium, kind) is None:
+                lacking.setdefault(kind, (path.name, medium))
     for watching in site.settings.watching:
-        kind = getattr(kinds.kind_class(kinds.DETECTORS, watching.kind), "kind", "")
-        spoken |= {(ANY, str(kind))} if kind else set()
-    lacking = sorted({kind for medium, kind in spoken if known.of(medium, kind) is None})
-    if not lacking:
-        return []
-    records = "purpose, consequence and time to respond belong into config/rationale.toml"
-    return [f"{path.name}: no rationale of {_some(lacking)}: {records}"]
+        kind = str(getattr(kinds.kind_class(kinds.DETECTORS, watching.kind), "kind", ""))
+        numbers = site.channels.matching(watching.channels).tolist()
+        media = {site.channels.medium[number] for number in numbers} or {ANY}
+        if kind and watching.enabled and any(known.of(medium, kind) is None for medium in media):
+            lacking[kind] = (watching.where, ANY)
+    return [
+        f"{where}: no rationale of {kind}: write [kind.{medium}.{kind}] with purpose, consequence and respond"
+        f" into {into}"
+        for kind, (where, medium) in sorted(lacking.items())
+    ]
 
 
 def _off_where_lives_hang_on_it(site: "SiteFiles") -> list[str]:

@@ -260,3 +260,69 @@ def test_switching_off_what_guards_lives_is_noticed(
     assert code == 0
     assert "limits is switched off on a.ch4" in err
     assert "jump is switched off" not in err
+
+
+HOLLOW = '''"""Hollow: a detector of somebody's own, that says what it found."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from detectors.drift import Drift
+
+
+@dataclass(frozen=True)
+class Hollow(Drift):
+    kind: ClassVar[str] = "hollow_road"
+'''
+RECORD = """[kind.any.hollow_road]
+purpose = ["Find a hollow.", "发现空洞。"]
+consequence = ["The road caves in.", "路面塌陷。"]
+respond = "12h"
+"""
+
+
+def test_a_rule_without_a_rationale_is_named_with_its_line_and_the_table_it_wants(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_hollow").mkdir()
+    (tmp_path / "own_hollow" / "hollow.py").write_text(HOLLOW, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    watching = '\n[[watching]]\nkind = "own_hollow.hollow"\nchannels = "a.pressure"\n'
+
+    _, _, without = checked(capsys, site(tmp_path, SITE + watching))
+    (tmp_path / "why.toml").write_text(RECORD, "utf-8")
+    named = SITE.replace('channels = "channels.csv"\n', 'channels = "channels.csv"\nrationale = "why.toml"\n')
+    code, _, beside = checked(capsys, site(tmp_path, named + watching))
+
+    assert (
+        "gateway.toml:12: watching[0]: no rationale of hollow_road: write [kind.any.hollow_road]" in without
+    )
+    assert 'rationale = "rationale.toml"' in without
+    assert code == 0
+    assert "no rationale" not in beside
+
+
+def test_a_rationale_that_cannot_be_used_is_a_mistake_of_its_own_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "why.toml").write_text(RECORD.replace('"12h"', '"soon"'), "utf-8")
+    key = 'rationale = "why.toml"\n'
+    named = SITE.replace('channels = "channels.csv"\n', f'channels = "channels.csv"\n{key}')
+    with pytest.raises(SystemExit) as ended:
+        sys.exit(
+            main(["check", str(site(tmp_path, named)), str(centre(tmp_path, f"{CENTRE}[cases]\n{key}"))])
+        )
+
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.count("why.toml:4: kind.any.hollow_road.respond") == 2
+
+
+def test_where_a_rationale_lies_is_no_change_of_settings(tmp_path: Path) -> None:
+    from config.load import read_site
+
+    before = read_site(site(tmp_path)).hash
+    (tmp_path / "why.toml").write_text(RECORD, "utf-8")
+    named = SITE.replace('channels = "channels.csv"\n', 'channels = "channels.csv"\nrationale = "why.toml"\n')
+
+    assert read_site(site(tmp_path, named)).hash == before

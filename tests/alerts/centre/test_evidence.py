@@ -14,6 +14,7 @@ from alerts.centre.evidence import packet
 from alerts.centre.sight import Eye, reason, whole
 from alerts.centre.words import Words
 from alerts.shortmessage import size_of
+from config.rationale import read_own_rationale
 from tests.alerts.centre.calling.office import START_NS, Office, story
 from tests.alerts.centre.people.district import bring, credit_code, settle
 from tests.alerts.centre.world import centre
@@ -95,6 +96,20 @@ def test_the_likely_sources_are_those_that_were_ranked_when_the_last_place_joine
         ("gas.block4.riser", 1),
         ("gas.block3.riser", 0),
     ]
+
+
+def test_a_districts_own_rationale_says_by_when_to_act(office: Office, tmp_path: Path) -> None:
+    (tmp_path / "why.toml").write_text('[kind.gas.third_party_damage]\nrespond = "2m"\n', "utf-8")
+    known, _ = read_own_rationale(tmp_path / "why.toml")
+    told = story("gas.block3.riser")
+    office.tell(told.raised())
+
+    found = packet(
+        office.desk.board.incidents[told.key], SHANGHAI, office.now_ns, office.caller.receivers, known
+    )
+
+    assert found["action"]["respond_s"] == 120.0
+    assert found["action"]["purpose"]["en"].startswith("Notice a pipe that was hit")
 
 
 def test_the_short_message_fits_one_sms_in_both_languages(office: Office) -> None:
