@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from alerts.alert import TYPE_PREFIX, TYPE_SUFFIX, AlertChange
+from alerts.flood import FLOOD
 
 CALLS = frozenset({"raised", "updated", "escalated", "unshelved"})  # told by these, it is annunciated
 OVER = frozenset({"NORMAL", "RTN_UNACK", "LATCH_UNACK", "LATCH_ACK"})  # the condition is false
@@ -36,8 +37,8 @@ class Entry:
 
     @property
     def annunciated(self) -> bool:
-        """It called people."""
-        return self.told and self.type in CALLS and self.state not in OVER
+        """It called people. That there are too many alarms is no further one."""
+        return self.told and self.type in CALLS and self.state not in OVER and self.kind != FLOOD
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ SECOND_NS = 1_000_000_000
 EVENT, MAINTENANCE, NOTICE = "event", "maintenance", "notice"
 """Families: what happened in the city, sensors at fault, and information; they never merge."""
 
-NOTICES = frozenset({"late_detected", "regime_change", "demand_change", "brief_draw"})
+NOTICES = frozenset({"late_detected", "regime_change", "demand_change", "brief_draw", "alarm_flood"})
 """Kinds that are information, or a question."""
 
 EVERYWHERE = frozenset({"voltage_sag", "frequency_deviation"})

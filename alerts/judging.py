@@ -1,6 +1,7 @@
 """Judging: what alerts were worth, beside what truly happened; pure, so that anyone may check it by hand.
 
-Counted are alerts that were raised and told to people, P1 to P3, outside the warm-up. What happened is an
+Counted are alerts that were raised and told to people, P1 to P3, outside the warm-up, but not what the alarm
+system says of itself (a flood of alarms). What happened is an
 incident, benign, or a sensor at fault. An alert hits an incident when it is raised within [start, end +
 30 min] on an affected channel, its place, or a near place. Sensor faults are hit by `sensor_fault:*` only,
 told or not, and such alerts hit nothing else. What comes within 4 h after an event at its places counts as
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alerts.alert import TYPE_PREFIX, TYPE_SUFFIX
+from alerts.flood import SYSTEM
 from config.channels import ChannelTable
 from config.grades import FAULT
 
@@ -72,7 +74,8 @@ class Told:
     @property
     def message(self) -> bool:
         """It was told to people, as something to act on."""
-        return self.notify and self.grade in COUNTED and not self.warmup and self.type != "cleared"
+        said = self.notify and self.grade in COUNTED and not self.warmup and self.type != "cleared"
+        return said and self.medium != SYSTEM
 
     @property
     def counted(self) -> bool:

@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from alerts.alarmlog import NEVER_NS, Activation, Entry, Log
 from alerts.alert import rfc3339
+from alerts.flood import FLOOD_BEGINS, FLOOD_ENDS, TEN_MINUTES_NS
 from alerts.rules import SHELF_CAP_S
 
 SECOND_NS = 10**9
 HOUR_NS = 3600 * SECOND_NS
 DAY_NS = 24 * HOUR_NS
-TEN_MINUTES_NS = 600 * SECOND_NS
-FLOOD_BEGINS, FLOOD_ENDS = 10, 5  # more than, less than, in ten minutes (ISA-18.2)
 CHATTERS, CHATTER_NS = 3, 60 * SECOND_NS  # times on within a minute
 FLEETING_NS = 10 * SECOND_NS  # on for less, and not again within a minute
 STALE_NS = DAY_NS

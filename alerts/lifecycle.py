@@ -7,6 +7,8 @@ from typing import Any
 from alerts.alert import AlertChange
 from alerts.board import NEVER_NS, Board, Turned
 from alerts.boards import Boards, Risen
+from alerts.flood import FLOOD
+from alerts.floodnotice import FloodNotice
 from alerts.incidents import Alarm, Incidents, Merging
 from alerts.orders import CommandResult, Orders
 from alerts.overlays import Overlays
@@ -53,6 +55,7 @@ class Lifecycle:
         self.announcements = Announcements(planned, channels, grades)
         self._orders = Orders(self.roll, self.announcements)
         self._raising = Raising(self.roll, self.announcements, timezone or UTC, links)
+        self._flood_notice = FloodNotice(self.roll)
         self._orphans: list[Alarm] = []
         self._wake_ns = NEVER_NS
 
@@ -82,6 +85,7 @@ class Lifecycle:
             self._take(together)
         if turned or commands or now_ns >= self._wake_ns:
             self._expire()
+            self._flood_notice.conclude()
             self._wake_ns = self._next_wake_ns()
         return roll.changes
 
@@ -107,9 +111,10 @@ class Lifecycle:
         """Everything that the alarms remember, as JSON; what boards hold follows from the active alarms."""
         delays = [board.delays() for board in self.boards]
         alarms = self.roll.alarms.values()
+        known = [alarm.channel for alarm in alarms if alarm.channel >= 0]
         return {
             "alarms": [alarm.to_json() for alarm in alarms],
-            "channels": {str(alarm.channel): self.channels.ids[alarm.channel] for alarm in alarms},
+            "channels": {str(channel): self.channels.ids[channel] for channel in known},
             "incidents": self.incidents.state(),
             "comovement": self.incidents.comovement.state(),
             "overlays": self.overlays.state(),
@@ -136,10 +141,11 @@ class Lifecycle:
         self._orphans = []
         for one in saved.get("alarms", []):
             alarm = Alarm.from_json(one)
-            alarm.channel = (
-                self.channels.number.get(ids[str(alarm.channel)], -1) if alarm.key in spots else -1
-            )
+            channel = ids.get(str(alarm.channel), "") if alarm.key in spots else ""
+            alarm.channel = self.channels.number.get(channel, -1)
             self.roll.keep(alarm)
+            if alarm.key == FLOOD:
+                continue
             if alarm.channel < 0:
                 self._orphans.append(alarm)
             elif alarm.active:

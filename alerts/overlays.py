@@ -1,9 +1,10 @@
-"""Overlays: what mutes an alarm's notification, never its record: shelves, and things out of service."""
+"""Overlays: what mutes an alarm's notification, never its record: shelves, out of service, floods."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from alerts.flood import Flood
 from alerts.incidents import Alarm
 from alerts.rules import SHELF_CAP_S
 from alerts.states import Overlay
@@ -42,13 +43,14 @@ class Overlays:
     def __init__(self) -> None:
         self.shelves: dict[str, Shelf] = {}  # by the alarm's key
         self.out_of_service: dict[str, OutOfService] = {}  # by "channel:<number's id>" or "place:<place>"
+        self.flood = Flood()
 
     def of(self, alarm: Alarm, channel_id: str) -> list[Overlay]:
         """What lies over an alarm; nothing = its changes may be told."""
         found = []
         if alarm.key in self.shelves:
             found.append(Overlay.SHELVED)
-        if alarm.suppressed_by:
+        if alarm.suppressed_by or alarm.key in self.flood.held:
             found.append(Overlay.SUPPRESSED)
         if self.out_of_service and (
             f"channel:{channel_id}" in self.out_of_service or f"place:{alarm.place}" in self.out_of_service
@@ -104,18 +106,20 @@ class Overlays:
         """When something will expire."""
         shelves = (shelf.until_ns for shelf in self.shelves.values())
         things = (out.until_ns for out in self.out_of_service.values())
-        return min(*shelves, *things, NEVER_NS, NEVER_NS)
+        return min(*shelves, *things, self.flood.next_deadline_ns(), NEVER_NS)
 
     def state(self) -> dict[str, Any]:
         return {
             "shelves": {key: asdict(shelf) for key, shelf in self.shelves.items()},
             "out_of_service": {name: asdict(out) for name, out in self.out_of_service.items()},
+            "flood": self.flood.state(),
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Absolute ends survive; what cannot be read comes back unshelved (as OPC UA restarts)."""
         self.shelves = _read(Shelf, saved.get("shelves"))
         self.out_of_service = _read(OutOfService, saved.get("out_of_service"))
+        self.flood.restore(saved.get("flood", {}))
 
 
 def cap_of(grade: str) -> float:

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from alerts.alert import AlertChange
 from alerts.belief import WEAK
+from alerts.flood import HELD
 from alerts.incidents import EVENT, SECOND_NS, Alarm, Incident, Incidents
 from alerts.overlays import Overlays
 from alerts.rules import worse
@@ -88,26 +89,33 @@ class Roll:
         alarm.state = state
         if was_active and not alarm.active:
             self.incidents.calm(alarm, self.now_ns)
+            self.overlays.flood.release(alarm.key)
         if state is State.NORMAL:
             self.drop(alarm)
         return True
 
     def muted(self, alarm: Alarm) -> bool:
         """An overlay lies over it."""
-        return alarm.channel >= 0 and bool(self.overlays.of(alarm, self.channels.ids[alarm.channel]))
+        channel = self.channels.ids[alarm.channel] if alarm.channel >= 0 else ""
+        return bool(self.overlays.of(alarm, channel))
 
-    def tell(self, alarm: Alarm, *, anew: bool = False) -> bool:
+    def tell(self, alarm: Alarm, *, anew: bool = False, counts: bool = True) -> bool:
         """Whether people are told of a change of this alarm: its incident opens or grows worse, or `anew`.
 
         An old incident also grows worse by a danger of another name: a leak beside a valve that has been
         shut for hours must not drown in it. P4 is information: recorded and shown, never called out.
+        In a flood of alarms P3 wait for its end (`counts`: this call is one of the flood).
         """
         incident = self.incidents.open.get(alarm.incident)
+        if worse(alarm.grade, HELD):
+            self.overlays.flood.release(alarm.key)
         if alarm.grade == QUIET or self.muted(alarm):
             return False
+        if incident is not None and not (anew or self._is_news(alarm, incident)):
+            return False
+        if counts and not self.overlays.flood.call(alarm, self.now_ns, anew=anew):
+            return False
         if incident is not None:
-            if not (anew or worse(alarm.grade, incident.told) or self._another_danger(alarm, incident)):
-                return False
             if worse(alarm.grade, incident.told):
                 incident.told = alarm.grade
             incident.told_ns = self.now_ns
@@ -115,7 +123,9 @@ class Roll:
         alarm.told = True
         return True
 
-    def _another_danger(self, alarm: Alarm, incident: Incident) -> bool:
+    def _is_news(self, alarm: Alarm, incident: Incident) -> bool:
+        if worse(alarm.grade, incident.told):
+            return True
         named = alarm.family == EVENT and alarm.own_kind not in WEAK and alarm.own_kind not in incident.named
         return named and self.now_ns - incident.told_ns >= FRESH_NS
 
@@ -131,6 +141,10 @@ class Roll:
             overlays = self.overlays.of(alarm, channel.id)
             if overlays:
                 extra["overlays"] = [str(overlay) for overlay in overlays]
+            if alarm.key in self.overlays.flood.held:
+                extra["suppressed_by"] = self.overlays.flood.alert_id
+            if self.overlays.flood.on and type in ("raised", "updated"):
+                extra["flood"] = True
         extra["because_zh"] = also.get("because_zh", alarm.because_zh)
         self.changes.append(
             AlertChange(

@@ -78,6 +78,8 @@ def _live(live: Mapping[str, Any]) -> Iterator[Family]:
     yield Family("memory_bytes", "Resident memory.", _one(live["memory_bytes"]))
     yield Family("peak_memory_bytes", "The most resident memory so far.", _one(live["peak_memory_bytes"]))
     yield Family("alarms", "Open alarms.", _by("grade", live["alarms"]))
+    flood = _one(live["alarm_flood"])
+    yield Family("alarm_flood", "1 while more alarms come than people can take in.", flood)
     yield Family("learning", "1 while most channels are still new.", _one(live["learning"]))
     proof = _one(live["proof_of_life_age_s"])
     yield Family("proof_of_life_age_seconds", "Since the last sample that the centre confirmed.", proof)

@@ -103,6 +103,7 @@ def _live(gateway: "Gateway") -> dict[str, Any]:
         "memory_bytes": memory_bytes(),
         "peak_memory_bytes": peak_memory_bytes(),
         "alarms": {grade: vitals.alarms[grade] for grade in ("P1", "P2", "P3", "P4")},
+        "alarm_flood": watch is not None and watch.lifecycle.overlays.flood.on,
         "learning": watch is None or watch.surroundings.learning(),
         "storage_failure": str(gateway.storage.failure or ""),
         "proof_of_life_age_s": gateway.proof.age_s(gateway.clock.now_ns()) if gateway.proof else None,

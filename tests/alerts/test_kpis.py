@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.alarmlog import Entry, Log, Setting, Taken, entry_of
-from alerts.kpis import DAY_NS, SECOND_NS, TEN_MINUTES_NS, Period, floods, report
+from alerts.flood import TEN_MINUTES_NS
+from alerts.kpis import DAY_NS, SECOND_NS, Period, floods, report
 from config.lists import time_ns
 
 START_NS = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp()) * SECOND_NS

@@ -24,7 +24,7 @@ EVERY_KIND = [
     *(
         (medium, kind)
         for medium in KINDS
-        for kind in ("limit", "unknown", "late_detected", "regime_change", "gateway_silent")
+        for kind in ("limit", "unknown", "late_detected", "regime_change", "gateway_silent", "alarm_flood")
     ),
     *((medium, f"sensor_fault:{kind}") for medium in KINDS for kind in FAULTS.split()),
 ]
