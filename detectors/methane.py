@@ -72,6 +72,8 @@ class Methane(SubjectDetector):
             "spread": np.zeros(size),
             "excess": np.full((size, HOURS), np.nan),  # of the last 24 hours, by hour of the day
             "known_s": np.zeros(size),
+            "silent_below": np.full((size, 2), np.nan),  # when it last spoke: rising, and seeping …
+            "seeped_from": np.full(size, np.nan),  # … and what had been usual then
         }
 
     def weigh(self, moment: Moment, memory: Memory) -> BoolArray:
@@ -99,17 +101,19 @@ class Methane(SubjectDetector):
         channel = site.channel_of(point)
         value = float(memory["value"][subject, 0])
         observed = {"value": value, "unit": "%{LEL}", "quality": "good"}
+        numbers = {"high": float(memory["silent_below"][subject, point // len(site)])}
         if point < len(site):
-            return Explanation(f"Methane at {channel.place} is rising fast: {value:.1f} %LEL", 1, observed)
+            sentence = f"Methane at {channel.place} is rising fast: {value:.1f} %LEL"
+            return Explanation(sentence, 1, observed, _known(numbers))
         excess = memory["excess"][subject]
-        above = float(excess[np.isfinite(excess)].min(initial=np.inf))
-        numbers = {"above": above} if np.isfinite(above) else {}
+        numbers["above"] = float(excess[np.isfinite(excess)].min(initial=np.inf))
+        numbers["expected"] = float(memory["seeped_from"][subject])
         return Explanation(
             f"Methane at {channel.place} stays through the cold hours of the night, as from a leak and not "
             f"from a sewer: {value:.1f} %LEL",
             1,
             observed,
-            numbers,
+            _known(numbers),
         )
 
     def _rising(
@@ -119,8 +123,10 @@ class Methane(SubjectDetector):
         passed_s = moment.since_s("ch4", 100.0)
         known = heard & np.isfinite(before) & (passed_s > 0.0) & (passed_s <= 1800.0)
         rise = np.where(known, value - before, 0.0)
-        fast = (rise >= self.rise * passed_s / 60.0) | (rise >= self.step)
-        fast &= known & (value >= self.least)
+        needed = np.minimum(self.rise * passed_s / 60.0, self.step)
+        fast = known & (rise >= needed) & (value >= self.least)
+        below = np.maximum(before + needed, self.least)
+        np.copyto(memory["silent_below"][:size, 0], below, where=fast)
         calm_s += passed_s * heard
         calm_s[fast] = 0.0
         held = memory["severity"][:size]
@@ -145,13 +151,19 @@ class Methane(SubjectDetector):
         spread = np.maximum(memory["spread"][:size], self.floor)
         memory["excess"][cell] = np.where(told, excess, memory["excess"][cell])
         lately = memory["excess"][:size]
-        most = np.where(np.isfinite(lately), lately, -np.inf).max(axis=1, initial=-np.inf)
+        others = lately.copy()
+        others[cell] = np.nan
+        most = _largest(lately)
         first, last = self.cold
         high = excess >= np.maximum(self.seep, 4.0 * spread)
         stays = high & (hour >= first) & (hour < last) & (excess >= self.breath * most)
         stays &= (
             np.nan_to_num(lately[:, WARM]).max(axis=1) >= 0.5 * self.seep
         )  # it was there in the afternoon
+        fresh = told & stays
+        reach = np.maximum(np.maximum(self.seep, 4.0 * spread), self.breath * _largest(others))
+        np.copyto(memory["silent_below"][:size, 1], usual + reach, where=fresh)
+        np.copyto(memory["seeped_from"][:size], usual, where=fresh)
         held = memory["severity"][size : 2 * size]
         gone = excess < np.maximum(0.5 * self.seep, self.breath * 0.5 * most)
         judged = told & (memory["known_s"][:size] >= self.known_s)
@@ -168,3 +180,13 @@ class Methane(SubjectDetector):
         memory["spread"][:size] += np.where(
             calm, pace * (np.minimum(np.abs(excess), 3 * spread) - memory["spread"][:size]), 0.0
         )
+
+
+def _largest(excess: FloatArray) -> FloatArray:
+    """(subjects,) the largest of each that is known, -inf where none is."""
+    largest: FloatArray = np.where(np.isfinite(excess), excess, -np.inf).max(axis=1, initial=-np.inf)
+    return largest
+
+
+def _known(numbers: Mapping[str, float]) -> dict[str, float]:
+    return {name: number for name, number in numbers.items() if np.isfinite(number)}

@@ -78,3 +78,27 @@ def test_an_hour_of_silence_is_no_rise() -> None:
     well.hear(0.0, {"well.ch4": 1.0})
 
     assert well.hear(2 * HOUR, {"well.ch4": 15.0})[RISING] == 0
+
+
+def test_a_rise_says_below_which_value_it_would_have_been_silent_and_so_it_is() -> None:
+    severities = {}
+    for value in (14.0, 11.99, 12.0):
+        well = watched(60.0)
+        well.hear(0.0, {"well.ch4": 7.0})
+        severities[value] = well.hear(60.0, {"well.ch4": value})[RISING]
+        if severities[value]:
+            assert well.said()[0].numbers == {"high": 12.0}
+
+    assert severities == {14.0: ALARM, 11.99: 0, 12.0: ALARM}
+
+
+def test_a_seep_says_what_was_usual_and_below_which_mean_it_would_have_been_silent() -> None:
+    well = watched()
+    for second, values in life(5 * DAY, lambda since: 9.0 * since / DAY):
+        if well.hear(second, values)[SEEPING]:
+            break
+
+    told = well.said()[1]
+    assert told.observed is not None
+    assert 0.3 < told.numbers["expected"] < 1.3
+    assert told.numbers["expected"] + 2.0 <= told.numbers["high"] < told.observed["value"]
