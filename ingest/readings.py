@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ingest.once import once
 
 GOOD, UNCERTAIN, BAD = 0, 1, 2
 QUALITY_NAMES = ("good", "uncertain", "bad")
@@ -49,12 +50,12 @@ class ReadingBatch:
             self.flags[rows],
         )
 
-    @cached_property
+    @once
     def together(self) -> bytes:
         """Which channels speak, as a key; see `Recurring`."""
         return self.channel.tobytes()
 
-    @cached_property
+    @once
     def everyday(self) -> ReadingBatch | None:
         """The finite readings that are not bad; None where one is uncertain, late, early or in conflict."""
         if np.count_nonzero(self.flags & UNUSUAL):

@@ -1,10 +1,11 @@
 """Row: one step of the even grid of a period; a value per channel, NaN where nothing was read."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ingest.once import once
 
 HUGE = 1e30  # beyond this a value is garbage that was decoded as a number; nothing is learned from it
 
@@ -20,18 +21,18 @@ class Row:
     end_ns: int
     period_s: float
 
-    @cached_property
+    @once
     def heard(self) -> NDArray[np.bool_]:
         """(channels,) where a value can be used: finite and below HUGE."""
         heard: NDArray[np.bool_] = np.abs(self.values) < HUGE
         return heard
 
-    @cached_property
+    @once
     def whole(self) -> bool:
         """Every channel was heard."""
         return int(np.count_nonzero(self.heard)) == len(self.values)
 
-    @cached_property
+    @once
     def missing(self) -> NDArray[np.bool_]:
         """(channels,) where it was not."""
         return ~self.heard
