@@ -22,10 +22,12 @@ from alerts.centre.calling.escalation import (
     climb_on,
     shelved,
 )
-from alerts.centre.calling.ladder import Matter, Step, ladder_of
+from alerts.centre.calling.ladder import Matter
 from alerts.centre.calling.patrols import Patrols
-from alerts.centre.calling.receivers import Receiver, Receivers
+from alerts.centre.calling.receivers import AMBULANCE, Receiver, Receivers
 from alerts.centre.calling.rosters import Rosters
+from alerts.centre.calling.wearers import cared_for, follows_care, plan_of
+from alerts.centre.care import care_of
 from alerts.centre.casebook import CasebookFailed, append
 from alerts.centre.cases import Incident
 from alerts.centre.desk import Desk
@@ -40,6 +42,7 @@ AT_ONCE = 200  # incidents called about in one transaction
 LOOK_S = 30.0  # a clock that was set is noticed after so long
 RETRY_S = 1.0
 UNKNOWN_KIND = "unknown_kind"
+BESIDE = -1  # number of the call that is no step of the ladder
 ON_THE_SPOT = frozenset({Stage.HANDLING, Stage.FEEDBACK, Stage.VERIFYING, Stage.TRANSFERRED})
 COLUMNS = "incident, armed, grade, began_ns, step, calls, called_ns, taken, arrived, due_ns"
 
@@ -113,7 +116,7 @@ class Caller:
         await self.patrols.look()
         await self.attending.attend(changed)
         await self.catch_up(changed)
-        made = await self.sweep()
+        made = await self.sweep() + await self._call_ambulance(changed)
         await self.rosters.send()
         return made
 
@@ -163,13 +166,22 @@ class Caller:
             if incident is None or not incident.alarms:
                 continue
             matter = matter_of(incident)
-            ladder = ladder_of(matter, self.routing)
-            climb, call, names, receivers = self._reach(climb, matter, ladder, now_ns)
+            climb, call, names, receivers = self._reach(climb, matter, now_ns)
             after.append(climb)
             if call is not None:
                 fact = _fact(climb, call, names, receivers, now_ns, matter.flagged)
                 facts.append(fact)
                 letters.append(_letter(fact, incident, call, receivers))
+
+        await self._store(facts, letters, after)
+        for climb in after:
+            self.climbs.keep(climb)
+        return len(facts)
+
+    async def _store(
+        self, facts: Sequence[Fact], letters: Sequence[tuple[str, str, str, int]], climbs: Sequence[Climb]
+    ) -> None:
+        """Calls, what tells of them, and the climbs after them: one transaction."""
 
         def work(connection: sqlite3.Connection) -> list[Fact]:
             stored = append(connection, facts)
@@ -179,19 +191,38 @@ class Caller:
                     "INSERT INTO outbox (event_id, grade, event, created_ns) VALUES (?, ?, ?, ?)",
                     [letter for letter in letters if letter[0] in fresh],
                 )
-            _keep(connection, after)
+            _keep(connection, climbs)
             return stored
 
         await self.desk.record(work)
-        for climb in after:
-            self.climbs.keep(climb)
+
+    async def _call_ambulance(self, keys: set[str]) -> int:
+        """120, and the desk with it, once somebody's need is confirmed: beside all other calls; how many."""
+        now_ns = self.desk.clock()
+        facts: list[Fact] = []
+        letters: list[tuple[str, str, str, int]] = []
+        for key in keys:
+            incident = self.desk.board.open.get(key)
+            care = None if incident is None else care_of(incident, now_ns)
+            if incident is None or care is None or care.ambulance != "now" or _was_called(incident):
+                continue
+            matter, names = matter_of(incident), [AMBULANCE, "desk"]
+            receivers = self.receivers.of(names, matter, now_ns) or self.receivers.of(
+                ["last"], matter, now_ns
+            )
+            call = Call(key, BESIDE, (), AMBULANCE)
+            climb = begin(key, incident.armed, incident.grade, incident.called_ns)
+            facts.append(_fact(climb, call, names, receivers, now_ns, matter.flagged))
+            letters.append(_letter(facts[-1], incident, call, receivers))
+        if facts:
+            await self._store(facts, letters, [])
         return len(facts)
 
     def _reach(
-        self, climb: Climb, matter: Matter, ladder: Sequence[Step], now_ns: int
+        self, climb: Climb, matter: Matter, now_ns: int
     ) -> tuple[Climb, Call | None, list[str], list[Receiver]]:
         """Advance a climb; where nobody stands on the steps that are due, the next are called at once."""
-        rules = self.routing.ladder[matter.grade]  # type: ignore[index]
+        rules, ladder = plan_of(matter, self.routing)
         climb, call = advance(climb, rules, ladder, now_ns)
         if call is None:
             return climb, None, [], []
@@ -213,17 +244,26 @@ class Caller:
         climb = known
         if climb is None or climb.armed != armed or climb.grade != grade:
             climb = begin(key, armed, grade, incident.called_ns)
-        climb = answered(
-            climb,
-            self.routing.ladder[grade],  # type: ignore[index]
-            ladder_of(matter_of(incident), self.routing),
-            taken=incident.acknowledged,
-            arrived=incident.acknowledged and incident.stage in ON_THE_SPOT,
-        )
+        matter = matter_of(incident)
+        rules, ladder = plan_of(matter, self.routing)
+        taken = incident.acknowledged
+        arrived = taken and incident.stage in ON_THE_SPOT
+        care = care_of(incident, self.desk.clock()) if follows_care(matter, self.routing) else None
+        if care is None:
+            climb = answered(climb, rules, ladder, taken=taken, arrived=arrived)
+        else:
+            climb = cared_for(climb, care, rules, ladder, taken=taken, arrived=arrived)
         until_ns = incident.shelved_until_ns
         if until_ns is not None and (until_ns == 0 or until_ns > self.desk.clock()):
             return shelved(climb, until_ns)
         return climb
+
+
+def _was_called(incident: Incident) -> bool:
+    """Whether 120 was called for this alarm already."""
+    return any(
+        act.kind == "summoned" and act.body.get("why") == AMBULANCE for act in incident.acts_since_armed
+    )
 
 
 def matter_of(incident: Incident) -> Matter:

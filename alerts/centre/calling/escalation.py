@@ -53,6 +53,12 @@ def answered(climb: Climb, rules: Ladder, ladder: Sequence[Step], *, taken: bool
     return changed._replace(due_ns=_next_ns(changed, rules, ladder))
 
 
+def rebased(climb: Climb, rules: Ladder, ladder: Sequence[Step], began_ns: int) -> Climb:
+    """The climb with its times counted from another moment."""
+    changed = climb._replace(began_ns=began_ns)
+    return changed._replace(due_ns=_next_ns(changed, rules, ladder))
+
+
 def shelved(climb: Climb, until_ns: int) -> Climb:
     """The climb while its incident is put aside: nobody is called before that ends (0 = by word alone)."""
     return climb._replace(due_ns=max(until_ns, climb.due_ns) if until_ns else NEVER)

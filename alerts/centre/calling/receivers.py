@@ -17,6 +17,7 @@ HANDS = {
     "grid": ("grid_3", "grid_2"),
 }  # who goes for a territory without a rota (domain facts §12)
 MAINTENANCE = "maintenance"
+AMBULANCE = "ambulance"  # duty of the organisation that is 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,8 @@ class Receivers:
             return self.directory.organisation(self.desk)
         if name == "owner":
             return self.owner(matter)
+        if name == AMBULANCE:
+            return next(iter(self.directory.answering_for(AMBULANCE)), None)
         if name == "police":
             return next(iter(self.directory.organisations("police")), None)
         around = self.directory.around(matter.place)
