@@ -158,3 +158,25 @@ def test_a_recording_ends_with_its_last_rows_and_not_with_silence() -> None:
     assert watch.window.last_settling_ns() == 0
     assert ticks[-1].now_ns < moments[-1] <= ticks[-1].now_ns + 41 * SECOND_NS
     assert {change.kind for change in changes} & {"sensor_fault:dropout"} == set()
+
+
+def test_whoever_falls_again_while_the_first_fall_is_open_is_told_of_again() -> None:
+    units = {"acceleration_peak": "[g]", "steps": "{steps}/min", "heart_rate": "/min"}
+    band = ChannelTable(
+        [Channel(f"anna.{name}", "wristband", "anna", name, unit, 60.0) for name, unit in units.items()]
+    )
+    minutes = [(1.3, 20.0)] * 3 + [(4.2, 0.0)] + [(1.02, 0.0)] * 8  # a fall
+    minutes += [(1.5, 4.0), (4.4, 6.0)] + [(1.02, 0.0)] * 5  # tries to get up, and falls
+    minutes += [(1.6, 40.0)] * 2 + [(4.1, 0.0)] + [(1.02, 0.0)] * 3  # is up, and falls once more
+    watch = build_watch(band)
+    told = []
+    for number, (peak, steps) in enumerate(minutes):
+        now_ns = START_NS + number * 60 * SECOND_NS
+        batch = ReadingBatch.of([0, 1, 2], [now_ns] * 3, [peak, steps, 70.0], GOOD, now_ns, STAMPED).sorted()
+        ticks = with_deadlines([Tick(now_ns + SECOND_NS, batch)], watch)
+        told += [(number, change) for tick in ticks for change in watch.step(tick) if change.notify]
+
+    assert [(number, change.kind, change.grade, change.type) for number, change in told] == [
+        (number, "fall", "P2", "raised") for number in (4, 14, 22)
+    ]
+    assert len({change.incident for _, change in told}) == 1

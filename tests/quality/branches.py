@@ -11,6 +11,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 
 from alerts.alert import AlertChange
@@ -47,16 +48,21 @@ def main() -> int:
     parser.add_argument("--first-seed", type=int, default=1000)
     parser.add_argument("--channels", type=int, default=36, help="of a district (%(default)s)")
     parser.add_argument("--days", type=float, default=4.0, help="to learn (%(default)s)")
-    parser.add_argument("--size", type=float, help="of every event, instead of the seed's choice")
+    parser.add_argument(
+        "--size", help="of every event, instead of the seed's choice; several: a table for each"
+    )
     parser.add_argument("--misses", action="store_true", help="tell what was missed, misnamed or false")
     args = parser.parse_args()
-    judgements: list[Judgement] = []
+    sizes = [None] if args.size is None else [float(size) for size in args.size.split(",")]
+    judgements: dict[float | None, list[Judgement]] = {size: [] for size in sizes}
     for medium in args.media.split(","):
         kinds = _kinds(medium, args.categories.split(","))
         kinds = [kind for kind in kinds if not args.kinds or kind in args.kinds.split(",")]
         for seed in range(args.first_seed, args.first_seed + args.seeds):
-            judgements += _district(medium, seed, kinds, args)
-    print(evaluation.text(pooled(judgements)))
+            for size, judgement in _district(medium, seed, kinds, sizes, args):
+                judgements[size].append(judgement)
+    for size, of_size in judgements.items():
+        print("" if size is None else f"\nSize {size:g}\n", evaluation.text(pooled(of_size)), sep="")
     return 0
 
 
@@ -69,8 +75,10 @@ def _kinds(medium: str, categories: Sequence[str]) -> list[str]:
     ]
 
 
-def _district(medium: str, seed: int, kinds: Sequence[str], args: argparse.Namespace) -> Iterator[Judgement]:
-    """A district that has learned, and what is said of each kind on a copy of what it knows."""
+def _district(
+    medium: str, seed: int, kinds: Sequence[str], sizes: Sequence[float | None], args: argparse.Namespace
+) -> Iterator[tuple[float | None, Judgement]]:
+    """A district that has learned, and what is said of each kind and size on a copy of what it knows."""
     built = city(args.channels, (medium,))
     table, links = ChannelTable(built.channels), tuple(built.links)
     learned_ns = START_NS + round(args.days * DAY_NS)
@@ -81,13 +89,13 @@ def _district(medium: str, seed: int, kinds: Sequence[str], args: argparse.Names
         for tick in with_deadlines(read_ticks(path, table), watch):
             watch.step(tick)
         memory = pack(watch.state())
-        for number, kind in enumerate(kinds):
+        for (number, kind), size in product(enumerate(kinds), sizes):
             if not SCENARIOS[kind].places(table):
                 continue
             room = (learned_ns, learned_ns + ROOM_NS + round(SCENARIOS[kind].seconds[1] * SECOND_NS))
-            given = {} if args.size is None else {"size": args.size}
+            given = {} if size is None else {"size": size}
             event = planned(kind, table, seed, number, given, room)
-            yield _branch(table, links, seed, event, memory, learned_ns, path, tell=args.misses)
+            yield size, _branch(table, links, seed, event, memory, learned_ns, path, tell=args.misses)
 
 
 def _branch(
