@@ -1,7 +1,8 @@
 """Bench of a replay under `six.toml`, from Parquet to lines of alerts; beside the goals.
 
 Run as `python -m tests.bench.replay`; `--month` adds a month of 1,000 channels at one a minute (43 million
-readings). Every case is a process of its own. Figures are CPU time of one core, user and system, of the
+readings). Every case is a process of its own, once by NumPy alone and once with compiled detectors (numba)
+from the first tick on, their loading included. Figures are CPU time of one core, user and system, of the
 whole replay, alerts included; building the watch is left out, and told. The machine's load is told too:
 on shared cores the same work costs up to twice as much.
 """
@@ -15,11 +16,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
 
 from alerts.alert import AlertChange
 from config.load import read_gateway
+from detectors import fast
 from gateway.bench.site import MONDAY_NS, district, seconds
 from gateway.replaying import Recording, Workers, replay
 from gateway.watch import Site
@@ -37,11 +40,14 @@ class Case:
     rows: int
     period_s: float = 1.0
     goal: str = ""
+    compiled: bool = False
 
 
 CASES = (Case(5000, 1200, goal="4,000,000/s"), Case(1000, 3000), Case(10, 20_000, goal="100,000/s"))
 MONTH = Case(1000, 30 * 1440, 60.0, goal="below 1,000 MB")
-HEAD = "channels    rows    readings   ns/reading   readings/s   us/row   built, s   MB   load   goal"
+HEAD = (
+    "detectors  channels    rows    readings   ns/reading   readings/s   us/row   built, s   MB   load   goal"
+)
 
 
 def main() -> None:
@@ -53,7 +59,8 @@ def main() -> None:
         print(json.dumps(measured(Case(**json.loads(given.one)))))
         return
     print(HEAD)
-    for case in (*CASES, *([MONTH] if given.month else [])):
+    for case, compiled in product((*CASES, *([MONTH] if given.month else [])), (False, True)):
+        case = replace(case, compiled=compiled)
         command = [sys.executable, "-m", "tests.bench.replay", "--one", json.dumps(asdict(case))]
         found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
         print(line(case, **found), flush=True)
@@ -64,6 +71,7 @@ def measured(case: Case) -> dict[str, float]:
     import pyarrow as pa
 
     pa.set_cpu_count(1)
+    fast.LONG = 1 if case.compiled else sys.maxsize
     table = district(case.channels, case.period_s)
     site = Site(table, watchings=read_gateway(SETTINGS).watching)
     with tempfile.TemporaryDirectory() as folder:
@@ -108,8 +116,9 @@ def _paced(batches: Iterator[ReadingBatch], period_s: float) -> Iterator[Reading
 
 def line(case: Case, readings: int, built_s: float, spent_s: float, memory_mb: float) -> str:
     judged_s = spent_s - built_s
+    way = "compiled" if case.compiled else "NumPy"
     return (
-        f"{case.channels:8,} {case.rows:7,} {readings:11,} {judged_s / readings * 1e9:12,.0f}"
+        f"{way:9}  {case.channels:8,} {case.rows:7,} {readings:11,} {judged_s / readings * 1e9:12,.0f}"
         f" {readings / judged_s:12,.0f} {judged_s / case.rows * 1e6:8,.0f} {built_s:10.1f} {memory_mb:4,.0f}"
         f" {os.getloadavg()[0]:6.1f}   {case.goal}"
     )
