@@ -14,6 +14,7 @@ from config.channels import ChannelTable
 from config.defaults import Defaults, defaults_for
 from config.errors import SettingsError
 from config.snapshot import State, below, prefixed
+from detectors.apart import neighbours
 from detectors.base import BoolArray, Detector, EventDetector, IntArray, ReadingBatch, Row, recall, saved
 from detectors.clock import Clock, DeviceClock
 from detectors.findings import Findings, Points, Usual
@@ -21,7 +22,7 @@ from detectors.panel import Panel, Seat
 from detectors.rounds import Rounds
 
 EVENT_KINDS = ("limits", "fall", "clock", "garbled")
-OF_VALUES = ("jump", "drift", "rhythm", "regime", "plateau", "novelty", "unrest", "spike", "scale")
+OF_VALUES = ("jump", "drift", "rhythm", "regime", "plateau", "novelty", "unrest", "spike", "scale", "apart")
 LEVEL_KINDS = (*OF_VALUES, "stuck")  # for quantities that have a level
 ROW_KINDS = (*LEVEL_KINDS, "silence")
 WITHOUT_LEVEL = frozenset(
@@ -138,6 +139,7 @@ class Bank:
         eligible = {kind: levelled if kind in LEVEL_KINDS else everywhere for kind in ROW_KINDS}
         eligible |= {kind: levelled & self._rounds.leaves(kind) for kind in LEVEL_KINDS}
         eligible["silence"] = ~_covered(channels)
+        eligible["apart"] &= self._fitting["group"] >= 0
         eligible["spike"] &= ~_is_one_of(channels, BRIEF_BY_NATURE)
         eligible["unrest"] &= ~_is_one_of(channels, BRIEF_BY_NATURE | RESTLESS_BY_NATURE)
         asked: list[Seat] = []
@@ -274,6 +276,7 @@ def _fitting(channels: ChannelTable, defaults: Sequence[Defaults], zone: ZoneInf
     return {
         "noise_floor": np.maximum(noise, rounding),
         "resolution": channels.resolution,
+        "group": neighbours(channels, defaults),
         "stale_after_s": silence,
         "timezone": zone.key,
     }

@@ -50,7 +50,7 @@ class Demand:
             [channels.quantity[number] == "flow" for number in members.tolist()], dtype=bool
         )
         self._way = np.array([WAYS.get(channels.quantity[number], 0.0) for number in members.tolist()])
-        self._of = _padded(chosen)  # (zones, longest): columns, -1 behind the last
+        self._of = padded(chosen)  # (zones, longest): columns, -1 behind the last
         self._there = self._of >= 0
         self._mine = self._of[self._there]
         self._zone = np.nonzero(self._there)[0]
@@ -90,7 +90,7 @@ class Demand:
         hours = course.shape[1]
         zones = np.full((*self._of.shape, hours), np.nan)
         zones[self._there] = pointed
-        middle, _ = _medians(np.moveaxis(zones, 2, 1).reshape(-1, self._of.shape[1]))
+        middle, _ = medians(np.moveaxis(zones, 2, 1).reshape(-1, self._of.shape[1]))
         shared = np.nan_to_num(middle).reshape(-1, hours)[self._zone]
         size = np.sqrt(np.square(shared).mean(axis=1))
         alike = (course * shared).mean(axis=1) / np.maximum(size, 1e-300)
@@ -100,7 +100,7 @@ class Demand:
         loading, residual = memory["loading"][self._mine], memory["residual"][self._mine]
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             self._swings[self._there] = residual / loading
-            middle, heard = _medians(self._swings)
+            middle, heard = medians(self._swings)
             shared = np.where(heard >= LEAST, middle, 0.0)
             left = loading * shared[self._zone]
             left /= residual
@@ -114,14 +114,14 @@ class Demand:
         memory["raw"][self._mine] *= left
 
 
-def _padded(groups: Sequence[Sequence[int]]) -> IntArray:
+def padded(groups: Sequence[Sequence[int]]) -> IntArray:
     padded = np.full((len(groups), max(map(len, groups), default=0)), -1, dtype=np.int32)
     for place, columns in zip(padded, groups):
         place[: len(columns)] = columns
     return padded
 
 
-def _medians(values: FloatArray) -> tuple[FloatArray, IntArray]:
+def medians(values: FloatArray) -> tuple[FloatArray, IntArray]:
     """Over axis 1, NaN left out, and of how many; any order of channels gives the same bits."""
     ordered = np.sort(values, axis=1)  # NaN goes last
     count = values.shape[1] - np.count_nonzero(np.isnan(values), axis=1)

@@ -154,7 +154,7 @@ class SubjectDetector(ABC):
     pace_s: ClassVar[int] = 60  # of rows that come faster, the first to end in each is looked at
     momentary: ClassVar[tuple[str, ...]] = ()  # arrays of the memory that do not outlive an epoch
     replaces: ClassVar[tuple[str, ...]] = (  # rules, on `instead`
-        *("jump", "drift", "rhythm", "regime", "plateau", "novelty", "unrest", "spike", "scale"),
+        *("jump", "drift", "rhythm", "regime", "plateau", "novelty", "unrest", "spike", "scale", "apart"),
     )
 
     only: IntArray | None = field(default=None, init=False, repr=False, compare=False)

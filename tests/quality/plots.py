@@ -10,13 +10,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from config import kinds
+from detectors.apart import Apart
 from detectors.base import Detector, Row
 
 Values = NDArray[np.float64]
@@ -35,6 +36,7 @@ class Case:
     begins: int = 60  # row of that day
     days: float = 1.0  # how long it is looked at
     shown: float = 1.0  # days before it that are shown
+    neighbours: int = 0  # like channels beside it, on which nothing happens
 
 
 def _burst(value: Values, chance: np.random.Generator) -> Values:
@@ -72,6 +74,11 @@ def _spikes(value: Values, chance: np.random.Generator) -> Values:
     return value
 
 
+def _leaving(value: Values, chance: np.random.Generator) -> Values:
+    value += 6.0 * np.arange(len(value)) / DAY
+    return value
+
+
 def _unit(value: Values, chance: np.random.Generator) -> Values:
     value *= 10.0
     return value
@@ -100,6 +107,9 @@ CASES: dict[str, Case] = {
     "novelty": Case("It climbs slowly to where it never was.", _never_seen),
     "unrest": Case("A dying battery: the noise grows.", _noisy),
     "spike": Case("A loose contact.", _spikes),
+    "apart": Case(
+        "One of eight pressures leaves the others: six deviations a day.", _leaving, 0, 3.0, 1.0, 7
+    ),
     "scale": Case("The unit is changed: everything ten times as large.", _unit),
     "regime": Case("A meter is exchanged: another level from now on.", _exchanged, days=2.5),
     "stuck": Case("The value freezes.", _frozen),
@@ -117,24 +127,36 @@ def record(case: Case) -> Values:
     return np.round(value, 1)
 
 
+def beside(case: Case, rows: int) -> Values:
+    """Its neighbours (rows, neighbours): the same swing, noise of their own."""
+    swing = 300.0 + 6 * np.sin(2 * np.pi * np.arange(rows) / DAY)
+    noise = np.random.default_rng(12).normal(size=(rows, case.neighbours))
+    return np.round(swing[:, None] + noise, 1)
+
+
 def surprises(kind: str, value: Values) -> tuple[Values, float]:
     """What the detector makes of each row, as -log10 of the chance of it, and from where it warns.
 
     One that judges what the rhythm leaves is given that. A channel is calm while it does not warn.
     """
+    values = np.column_stack([value, beside(CASES[kind], len(value))])
+    channels = values.shape[1]
     detector: Detector = kinds.build(kinds.DETECTORS, kind, {}, kind)
+    if isinstance(detector, Apart):
+        detector = replace(detector, group=np.zeros(channels, dtype=np.int32))
     rhythm: Detector = kinds.build(kinds.DETECTORS, "rhythm", {}, "rhythm")
     warning = 5.6 if detector.calibrated else 6.0
-    memory, before = detector.fresh_memory(1), rhythm.fresh_memory(1)
+    memory, before = detector.fresh_memory(channels), rhythm.fresh_memory(channels)
     told = np.full(len(value), np.nan)
-    for number, one in enumerate(value):
-        row = Row(np.array([one]), START_NS + round((number + 1) * PERIOD_S * 1e9), PERIOD_S)
-        odd = rhythm.surprise(np.nan_to_num(rhythm.score(row, before)))[0] > 5.6
+    for number, levels in enumerate(values):
+        row = Row(levels, START_NS + round((number + 1) * PERIOD_S * 1e9), PERIOD_S)
+        odd = rhythm.surprise(np.nan_to_num(rhythm.score(row, before))) > 5.6
         judged = Row(before["residual"], row.end_ns, PERIOD_S) if detector.deseasoned else row
         raw = detector.score(judged, memory)
         if np.isfinite(raw[0]):
             told[number] = detector.surprise(raw)[0]
-        calm = np.array([not (odd or told[number] >= warning)])
+        calm = ~odd
+        calm[0] &= not told[number] >= warning
         rhythm.learn(row, calm, before)
         detector.learn(judged, calm, memory)
     return told, warning
