@@ -72,9 +72,19 @@ class Calibration:
         """The nominal surprise that is worth so much in that pool: the inverse of `of`."""
         return float(np.interp(observed, self._table[pool], ROOTS)) ** 2
 
-    def count_high(self, pool: Ints, nominal: Floats) -> None:
-        """Count scores of at least LOWEST that calm channels showed in this row."""
-        np.add.at(self._counts.reshape(-1), pool * BINS + _bin(np.sqrt(nominal)), np.float32(1.0))
+    def count_high(self, pool: Ints, nominal: Floats, most: Floats) -> None:
+        """Count scores of at least LOWEST that calm channels showed in this row (all (n,)).
+
+        One worth more than `most` counts as one of the last bin that is not: a single event, however far
+        out, bends no tail; noise that keeps reaching there bends it step by step.
+        """
+        bin = _bin(np.sqrt(nominal))
+        far = bin > 0
+        while np.count_nonzero(far):
+            far &= self._table[pool, bin] > most
+            bin -= far
+            far &= bin > 0
+        np.add.at(self._counts.reshape(-1), pool * BINS + bin, np.float32(1.0))
 
     def wants_total(self) -> bool:
         """Whether this row's scores are to be counted in all."""

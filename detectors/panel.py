@@ -166,7 +166,8 @@ class Panel:
             severity[high] = np.where(observed >= self._alarm[high], ALARM, WARNING) * warns
             tells &= ~(warns & self._stood[high])
         if np.count_nonzero(tells):
-            self._calibration.count_high(self._pool[high[tells]], nominal[tells])
+            mine = high[tells]
+            self._calibration.count_high(self._pool[mine], nominal[tells], self._alarm[mine])
         return observed
 
     def _known(self, raw: FloatArray, row: Row) -> Any:

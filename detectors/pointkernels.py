@@ -73,6 +73,8 @@ def look(
         if warns:
             severity[point] = ALARM if observed[k] >= alarm[point] else WARNING
         if learning[point] and heard[point % len(heard)] and not (warns and stood[point]):
+            while bin > 0 and table[pool[point], bin] > alarm[point]:
+                bin -= 1
             counts[pool[point], bin] += np.float32(1.0)
 
 

@@ -161,6 +161,7 @@ def test_the_detector_finds_a_seep_beside_the_built_in_ones() -> None:
         kind="extending.seep",
         options={"stretch_s": 14400.0},
         channels="w[12].*",
+        enabled=True,
         warning=None,
         alarm=None,
         hold_s=0.0,

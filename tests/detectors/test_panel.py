@@ -175,7 +175,7 @@ def test_calibration_is_close_to_the_truth_on_ideal_noise_and_never_falls() -> N
     for _ in range(4000):
         nominal = -np.log10(rng.random(100))
         high = nominal[nominal >= EDGES[0]]
-        calibration.count_high(np.zeros(len(high), dtype=np.int64), high)
+        calibration.count_high(np.zeros(len(high), dtype=np.int64), high, np.full(len(high), 7.0))
         if calibration.wants_total():
             calibration.count_all(np.array([100]))
         calibration.end_row()
