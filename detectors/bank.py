@@ -62,6 +62,7 @@ class Bank:
         self._events = _Events(channels, watchings)
         self._rounds = Rounds(channels, grids, watchings, self._zone.key)
         seats = self._seats(watchings, defaults)
+        self._budget = FALSE_PER_CHANNEL_DAY / max(len(_learning(seats, watchings)), 1)
         self._panels = [self._panel(period_s, members, seats) for period_s, members in grids]
         self._home = {int(c): (g, at) for g, (_, members) in enumerate(grids) for at, c in enumerate(members)}
         self.points: tuple[Points, ...] = (
@@ -189,8 +190,7 @@ class Bank:
             )
             for seat in seated
         ]
-        learning = {seat.rule for seat in mine if seat.detector.calibrated}
-        return Panel(self._channels, members, period_s, mine, FALSE_PER_CHANNEL_DAY / max(len(learning), 1))
+        return Panel(self._channels, members, period_s, mine, self._budget)
 
 
 class _Events:
@@ -253,6 +253,12 @@ class _Events:
 
     def restore(self, state: State) -> None:
         recall(self._memories, self._points, self._channels, state)
+
+
+def _learning(seats: Sequence[Seat], watchings: Sequence[Any]) -> set[str]:
+    """The rules that share the budget, by the settings alone: a part of a site judges as the whole does."""
+    off = {watching.kind for watching in watchings if not watching.enabled and watching.channels == "*"}
+    return {seat.rule for seat in seats if seat.detector.calibrated} - off
 
 
 def _covered(channels: ChannelTable) -> BoolArray:
