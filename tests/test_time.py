@@ -7,6 +7,7 @@ machine's own time.
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -257,9 +258,8 @@ def test_a_device_with_a_wrong_clock_goes_to_maintenance(told: Faked) -> None:
     data = fault["data"]
 
     assert data["place"] == "well.3"
-    assert "The clock of probe-3 stays 3600 s ahead of the gateway's" in data["because"].replace(
-        "3599", "3600"
-    )
+    said = re.search(r"The clock of probe-3 stays (\d+) s ahead of the gateway's", data["because"])
+    assert said and abs(int(said[1]) - 3600) <= 5, data["because"]
     assert not [event for event in told.raised(place="well.3") if event is not fault and event != fault]
 
 
