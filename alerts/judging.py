@@ -1,11 +1,11 @@
 """Judging: what alerts were worth, beside what truly happened; pure, so that anyone may check it by hand.
 
-Counted are alerts that were raised and told to people, P1 to P3, outside the warm-up, but not what the alarm
-system says of itself (a flood of alarms). What happened is an
-incident, benign, or a sensor at fault. An alert hits an incident when it is raised within [start, end +
-30 min] on an affected channel, its place, or a near place. Sensor faults are hit by `sensor_fault:*` only,
-told or not, and such alerts hit nothing else. What comes within 4 h after an event at its places counts as
-neither. The rest is false; false alerts of one place less than 1 h apart are one episode.
+Counted are alerts that were raised and told to people, P1 to P3, outside the warm-up, but not what the
+alarm system says of itself (a flood of alarms). What happened is an incident, benign, or a sensor at fault.
+An alert hits an incident when it is raised within [start, end + 30 min] on an affected channel, its place,
+or a near place. Sensor faults are hit by `sensor_fault:*` only, told or not, and such alerts hit nothing
+else. What comes within 4 h after an event at its places counts as neither. The rest is false; false alerts
+of one place less than 1 h apart are one episode.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

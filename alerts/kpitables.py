@@ -44,8 +44,9 @@ def tables(report: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str], list
     shares = report["priorities"]
     rows = [[name, share["count"], share["percent"]] for name, share in shares.items()]
     yield "Priorities", ("priority", "count", "percent"), rows
-    taken = [[grade, *(figures[name] for name in ACKNOWLEDGED[1:])] for grade, figures in _taken(report)]
-    yield "Time to acknowledge", ACKNOWLEDGED, taken
+    taken = report["acknowledged"].items()
+    rows = [[grade, *(figures[name] for name in ACKNOWLEDGED[1:])] for grade, figures in taken]
+    yield "Time to acknowledge", ACKNOWLEDGED, rows
     for name, (title, words, figures) in LISTS.items():
         head = (*words, *figures)
         yield title, head, [[one[column] for column in head] for one in report[name]]
@@ -57,10 +58,6 @@ def tables(report: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[str], list
         yield "False alarms expected and measured, by channel", ("channel", *BY_RULE), rows
         head = ("rule", "channel", "suggestion", "measured", "expected")
         yield "Worst offenders", head, [[one[column] for column in head] for one in false["worst"]]
-
-
-def _taken(report: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    yield from report["acknowledged"].items()
 
 
 def plain(value: Any) -> str:

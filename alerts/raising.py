@@ -13,7 +13,7 @@ from alerts.board import Board, Turned, plain
 from alerts.boards import Risen
 from alerts.candidates import Candidates
 from alerts.incidents import EVENT, MAINTENANCE, SECOND_NS, Alarm, Incident
-from alerts.land import behind_regulator, zones_of
+from alerts.land import zones_of
 from alerts.roll import Roll
 from alerts.rules import Announcements, worse
 from alerts.states import State, Turn
@@ -21,6 +21,7 @@ from alerts.telling import because, because_zh, is_gone
 from alerts.upstream import Upstream
 from alerts.why import contributions, marked, pictured, why
 from config.channels import Link, Planned
+from config.defaults import defaults_for
 from detectors.findings import ALARM, Explanation
 
 LADDER = re.compile(r"(.+\.(?:high|low))(_high|_low)?")  # gas.ch4.high_high says all that gas.ch4.high would
@@ -174,7 +175,7 @@ class Raising:
             quantity=where.quantity,
             period_s=where.period_s,
             own_kind=self._own_kind(board, turned.point, where.medium, where.quantity),
-            outlet=behind_regulator(where),
+            outlet=defaults_for(where).regulated,
         )
         if known is not None:
             self.roll.step(known, Turn.RETIRED)

@@ -57,6 +57,11 @@ class Defaults:
     learns_own: bool = False  # without a nominal value, the channel's own mean is learned
     source: str = "unknown quantity: watched generically"
 
+    @property
+    def regulated(self) -> bool:
+        """It measures what a gas regulator lets through."""
+        return any(level.kind == "regulator_underpressure" for level in self.levels)
+
     def level(self, name: str) -> Level | None:
         """The level of that name, where there is one."""
         return next((level for level in self.levels if level.name == name), None)

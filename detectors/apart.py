@@ -10,7 +10,7 @@ from config.channels import ChannelTable
 from config.defaults import Defaults
 from detectors import tails
 from detectors.base import BoolArray, Explanation, FloatArray, IntArray, Memory, Row
-from detectors.demand import medians, padded
+from detectors.groups import medians, padded
 from detectors.windows import ROWS, WindowDetector
 
 HOUR_S, DAY_S = 3600.0, 86400.0
@@ -32,8 +32,7 @@ def neighbours(channels: ChannelTable, defaults: Sequence[Defaults]) -> IntArray
     """
     names = []
     for channel, known in zip(channels.channels, defaults):
-        alone = any(level.kind == "regulator_underpressure" for level in known.levels)
-        shared = bool(channel.zone) and (channel.medium, channel.quantity) in SHARED and not alone
+        shared = bool(channel.zone) and (channel.medium, channel.quantity) in SHARED and not known.regulated
         names.append((channel.zone, channel.medium, channel.quantity) if shared else ())
     numbers = {name: number for number, name in enumerate(sorted(set(names) - {()}))}
     return np.array([numbers.get(name, -1) for name in names], dtype=np.int32)

@@ -258,6 +258,7 @@ class _Events:
 def _learning(seats: Sequence[Seat], watchings: Sequence[Any]) -> set[str]:
     """The rules that share the budget, by the settings alone: a part of a site judges as the whole does."""
     off = {watching.kind for watching in watchings if not watching.enabled and watching.channels == "*"}
+    off -= {watching.kind for watching in watchings if watching.enabled}
     return {seat.rule for seat in seats if seat.detector.calibrated} - off
 
 

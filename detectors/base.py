@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, field
 from math import nan
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ IntArray = NDArray[np.int32]
 TimeArray = NDArray[np.int64]
 Memory = dict[str, NDArray[Any]]
 """What a detector has learned and accumulated: arrays by name, axis 0 = its channels (or its points)."""
+S = TypeVar("S")
 
 
 def saved(memories: Mapping[str, Memory], points: Mapping[str, Points], channels: ChannelTable) -> State:
@@ -176,3 +178,40 @@ class EventDetector(ABC):
     @abstractmethod
     def judge(self, readings: ReadingBatch, now_ns: int, memory: Memory) -> Findings | None:
         """The verdict after these readings (sorted by channel and time); None where nothing has changed."""
+
+
+@dataclass(frozen=True)
+class Surveying(ABC, Generic[S]):
+    """A detector that works out once what it watches on a site: `survey` says what, `site` is what it said.
+
+    An instance watches one site at a time.
+    """
+
+    only: IntArray | None = field(default=None, init=False, repr=False, compare=False)  # None: all channels
+    surveyed: tuple[ChannelTable, S] | None = field(default=None, init=False, repr=False, compare=False)
+
+    @abstractmethod
+    def survey(self, channels: ChannelTable) -> S:
+        """What it has to know of these channels, `only` considered."""
+
+    def over(self, numbers: IntArray) -> Self:
+        """The same, watching only these channels."""
+        narrowed = copy(self)
+        object.__setattr__(narrowed, "only", np.asarray(numbers, dtype=np.int32))
+        object.__setattr__(narrowed, "surveyed", None)
+        return narrowed
+
+    def watch(self, channels: ChannelTable) -> S:
+        """From now on this site is watched."""
+        if self.surveyed is None or self.surveyed[0] is not channels:
+            object.__setattr__(self, "surveyed", (channels, self.survey(channels)))
+        return self.site
+
+    @property
+    def site(self) -> S:
+        """What `survey` said of the site that is watched."""
+        if self.surveyed is None:
+            raise RuntimeError(
+                "watch(channels) or points(channels) must be called before: it says which site this is"
+            )
+        return self.surveyed[1]

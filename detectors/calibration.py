@@ -42,9 +42,10 @@ class Calibration:
     Counting depends on rows alone, never on how they were grouped.
     """
 
-    def __init__(self, pools: Sequence[str]) -> None:
-        """pools: in the order of their turns, as `in_turns` puts them."""
+    def __init__(self, pools: Sequence[str], most: float) -> None:
+        """pools: in the order of their turns, as `in_turns` puts them; most: see `count_high`."""
         self.pools = tuple(pools)
+        self.most = most
         first = np.searchsorted([turn_of(pool) for pool in pools], np.arange(SHARES + 1)).tolist()
         self._turns = [slice(*ends) for ends in pairwise(first)]
         self._counts = np.zeros((len(pools), BINS), dtype=np.float32)
@@ -72,16 +73,16 @@ class Calibration:
         """The nominal surprise that is worth so much in that pool: the inverse of `of`."""
         return float(np.interp(observed, self._table[pool], ROOTS)) ** 2
 
-    def count_high(self, pool: Ints, nominal: Floats, most: Floats) -> None:
+    def count_high(self, pool: Ints, nominal: Floats) -> None:
         """Count scores of at least LOWEST that calm channels showed in this row (all (n,)).
 
-        One worth more than `most` counts as one of the last bin that is not: a single event, however far
-        out, bends no tail; noise that keeps reaching there bends it step by step.
+        One that is worth more than `most` counts as one of the last bin that is not: a single event, however
+        far out, bends no tail; noise that keeps reaching there bends it step by step.
         """
         bin = _bin(np.sqrt(nominal))
         far = bin > 0
         while np.count_nonzero(far):
-            far &= self._table[pool, bin] > most
+            far &= self._table[pool, bin] > self.most
             bin -= far
             far &= bin > 0
         np.add.at(self._counts.reshape(-1), pool * BINS + bin, np.float32(1.0))
@@ -94,9 +95,9 @@ class Calibration:
         """Count all known scores of this row, so many in each pool."""
         self._total += TOTAL_EVERY * known
 
-    def tables(self) -> tuple[Floats, Any, Any]:
-        """What compiled kernels work with: roots of the bins, counts (which they move), tables."""
-        return ROOTS, self._counts, self._table
+    def tables(self) -> tuple[Floats, Any, Any, float]:
+        """What compiled kernels work with: roots of the bins, counts (which they move), tables, `most`."""
+        return ROOTS, self._counts, self._table, self.most
 
     def end_row(self) -> bool:
         """One row is over; True where tables were renewed."""

@@ -1,13 +1,21 @@
 """Clock: a device whose own clock is wrong; its times disagree with ours, and keep doing so."""
 
-from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from config.channels import ChannelTable
-from detectors.base import BoolArray, EventDetector, FloatArray, IntArray, Memory, Points, ReadingBatch
+from detectors.base import (
+    BoolArray,
+    EventDetector,
+    FloatArray,
+    IntArray,
+    Memory,
+    Points,
+    ReadingBatch,
+    Surveying,
+)
 from detectors.findings import ALARM, CALM, Explanation, Findings
 
 SECOND_NS = 1_000_000_000
@@ -25,7 +33,7 @@ class DeviceClock(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Clock(EventDetector):
+class Clock(Surveying["_Devices"], EventDetector):
     """A device's clock that stays ahead by `ahead_s`, or behind by `behind_s` and two of its periods.
 
     The offset of a window is that of its least delayed reading (the minimum filter of network time protocols:
@@ -45,22 +53,16 @@ class Clock(EventDetector):
     agreed_share: float = 0.05  # of the offset; a backlog drains faster (D)
     off_delay_s: float = 300.0  # of right time, before it is over (D)
 
-    only: IntArray | None = field(default=None, init=False, repr=False, compare=False)
-    site: "_Devices | None" = field(default=None, init=False, repr=False, compare=False)
-
-    def over(self, numbers: IntArray) -> "Clock":
-        """The same, for the devices of these channels; each is told under its first channel among them."""
-        narrowed = copy(self)
-        object.__setattr__(narrowed, "only", np.asarray(numbers, dtype=np.int32))
-        object.__setattr__(narrowed, "site", None)
-        return narrowed
+    def survey(self, channels: ChannelTable) -> "_Devices":
+        """Each device is told under its first channel among those that are watched."""
+        return _Devices(channels, self.only, self.off_delay_s)
 
     def points(self, channels: ChannelTable) -> Points:
         """One point a device; from now on this site is watched."""
-        return self._bound(channels).points
+        return self.watch(channels).points
 
     def fresh_memory(self, channels: ChannelTable) -> Memory:
-        size = len(self._bound(channels).points)
+        size = len(self.watch(channels).points)
         return {
             "trusted": np.ones(size, dtype=bool),  # our own clock is good
             "window": np.full(size, NO_WINDOW),  # the number of the window being gathered
@@ -79,8 +81,6 @@ class Clock(EventDetector):
         memory["agreed"][:] = 0
 
     def judge(self, readings: ReadingBatch, now_ns: int, memory: Memory) -> Findings | None:
-        if self.site is None:
-            raise RuntimeError("points(channels) must be called before judge: it says which site this is")
         trusted = memory["trusted"]
         if not len(trusted) or not trusted[0] or not len(readings):
             return None
@@ -106,7 +106,7 @@ class Clock(EventDetector):
 
     def clocks(self, memory: Memory) -> list[DeviceClock]:
         """Every device that was heard; may be called from another thread."""
-        if self.site is None:
+        if self.surveyed is None:
             return []
         offset, wrong = memory["offset_s"], memory["wrong"]
         return [
@@ -119,7 +119,6 @@ class Clock(EventDetector):
 
         So a device's verdict comes in a tick of its own, whoever else speaks.
         """
-        assert self.site is not None
         offset = -memory["least_s"][ended]
         ahead, behind = offset >= self.ahead_s, offset <= -self.site.behind_s(self.behind_s)[ended]
         heard = np.zeros(len(memory["wrong"]), dtype=bool)
@@ -142,12 +141,6 @@ class Clock(EventDetector):
             memory[name][ended] = value
         memory["wrong"][ended] = found | stays
         return self.site.findings(self, memory["wrong"].copy(), heard, memory["offset_s"].copy(), now_ns)
-
-    def _bound(self, channels: ChannelTable) -> "_Devices":
-        if self.site is None or self.site.channels is not channels:
-            object.__setattr__(self, "site", _Devices(channels, self.only, self.off_delay_s))
-        assert self.site is not None
-        return self.site
 
 
 class _Devices:

@@ -7,14 +7,13 @@ demand and not to the channel. A leak, a closed valve or a sensor at fault has a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from config.channels import ChannelTable
 from detectors import fast
-from detectors.base import BoolArray, FloatArray, IntArray, Memory, Row
+from detectors.base import BoolArray, IntArray, Memory, Row
 from detectors.days import HOURS, moment_of
+from detectors.groups import medians, padded
 
 WAYS = {
     "flow": 1.0,
@@ -112,20 +111,3 @@ class Demand:
         residual *= left
         memory["residual"][self._mine] = residual
         memory["raw"][self._mine] *= left
-
-
-def padded(groups: Sequence[Sequence[int]]) -> IntArray:
-    padded = np.full((len(groups), max(map(len, groups), default=0)), -1, dtype=np.int32)
-    for place, columns in zip(padded, groups):
-        place[: len(columns)] = columns
-    return padded
-
-
-def medians(values: FloatArray) -> tuple[FloatArray, IntArray]:
-    """Over axis 1, NaN left out, and of how many; any order of channels gives the same bits."""
-    ordered = np.sort(values, axis=1)  # NaN goes last
-    count = values.shape[1] - np.count_nonzero(np.isnan(values), axis=1)
-    low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, values.shape[1] - 1)
-    first = np.arange(len(values))
-    middle: FloatArray = 0.5 * (ordered[first, low] + ordered[first, high])
-    return middle, count.astype(np.int32)

@@ -1,8 +1,7 @@
 """Fall: a hard impact, and after it a wearer who does not move."""
 
 from collections.abc import Iterator, Mapping
-from copy import copy
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,16 @@ from numpy.typing import NDArray
 from config.channels import ChannelTable
 from config.errors import SettingsError
 from config.quantities import conversion
-from detectors.base import BoolArray, EventDetector, FloatArray, IntArray, Memory, Points, TimeArray
+from detectors.base import (
+    BoolArray,
+    EventDetector,
+    FloatArray,
+    IntArray,
+    Memory,
+    Points,
+    Surveying,
+    TimeArray,
+)
 from detectors.falling import Rules, Wearer
 from detectors.findings import ALARM, Explanation, Findings
 from detectors.levels import LATE_CALM_S, NEVER_NS, SECOND_NS
@@ -26,7 +34,7 @@ SCORE = 10.0 / 15.0  # s / (s + 5) with -log10 p = 10: an impact and stillness a
 
 
 @dataclass(frozen=True)
-class Fall(EventDetector):
+class Fall(Surveying["tuple[Bands, Recurring[_Quiet]]"], EventDetector):
     """An impact (over `impact_g`, or the band's own `fall` flag), then stillness in the readings after it.
 
     Still: no step and no acceleration above `still_g`, in readings of both that were taken after the impact.
@@ -52,34 +60,26 @@ class Fall(EventDetector):
     still_readings: int = 3  # asked for after impacts in a row (D)
     off_delay_s: float = 300.0  # of walking, before it is over (D)
 
-    only: IntArray | None = field(default=None, init=False, repr=False, compare=False)
-    bands: "Bands | None" = field(default=None, init=False, repr=False, compare=False)
-    usual: "Recurring[_Quiet] | None" = field(default=None, init=False, repr=False, compare=False)
-
-    def over(self, numbers: IntArray) -> "Fall":
-        """The same detector, watching the bands whose `fall` channel (else acceleration) is among these."""
-        narrowed = copy(self)
-        object.__setattr__(narrowed, "only", np.asarray(numbers, dtype=np.int32))
-        object.__setattr__(narrowed, "bands", None)
-        object.__setattr__(narrowed, "usual", None)
-        return narrowed
+    def survey(self, channels: ChannelTable) -> "tuple[Bands, Recurring[_Quiet]]":
+        """The bands whose `fall` channel (else acceleration) is watched, and how they usually report."""
+        bands = Bands(channels, self.only, self.off_delay_s)
+        return bands, Recurring(lambda channel: _Quiet(bands, channel))
 
     def points(self, channels: ChannelTable) -> Points:
         """The fall of each band, then for each `late_detected`; from now on this site is watched."""
-        return self._bound(channels).points
+        return self.watch(channels)[0].points
 
     def fresh_memory(self, channels: ChannelTable) -> Memory:
-        size = len(self._bound(channels).points)
+        size = len(self.watch(channels)[0].points)
         return {column.name: np.full(size, column.default) for column in fields(Wearer)}
 
     def judge(self, readings: ReadingBatch, now_ns: int, memory: Memory) -> Findings | None:
-        if self.bands is None:
-            raise RuntimeError("points(channels) must be called before judge: it says which site this is")
-        bands, size = self.bands, len(self.bands)
+        bands, usual = self.site
+        size = len(bands)
         if not size:
             return None
         calm_readings = readings.everyday
-        plan = None if calm_readings is None or self.usual is None else self.usual.of(calm_readings)
+        plan = None if calm_readings is None else usual.of(calm_readings)
         if calm_readings is not None and plan is not None:
             if not np.count_nonzero(plan.heard):
                 return None
@@ -116,10 +116,10 @@ class Fall(EventDetector):
         self, band: int, readings: ReadingBatch, role: IntArray, value: FloatArray, memory: Memory
     ) -> tuple[bool, bool]:
         """Moment after moment of one band: (it fell, on time; something that came late is over by now)."""
-        assert self.bands is not None
+        bands, _ = self.site
         columns = [column.name for column in fields(Wearer)]
         wearer = Wearer(**{name: memory[name][band].item() for name in columns})
-        rules = self.bands.rules(band, self)
+        rules = bands.rules(band, self)
         fell = late_over = False
         for time_ns in np.unique(readings.time_ns).tolist():
             at = np.flatnonzero(readings.time_ns == time_ns)
@@ -137,8 +137,8 @@ class Fall(EventDetector):
 
     def _note(self, channel: IntArray, time_ns: NDArray[Any], value: FloatArray, memory: Memory) -> None:
         """Bands to which nothing happens: keep what is newest, as `Wearer` would."""
-        assert self.bands is not None
-        bands, size = self.bands, len(self.bands)
+        bands, _ = self.site
+        size = len(bands)
         newest = np.full(len(bands.of) + 1, NEVER_NS, dtype=np.int64)
         level = np.zeros(len(bands.of) + 1)
         newest[channel], level[channel] = time_ns, value
@@ -158,14 +158,6 @@ class Fall(EventDetector):
             newest[:] = NEVER_NS
             newest[channel[fits]] = time_ns[fits]
             memory[times][:size] = np.maximum(memory[times][:size], newest[bands.member[role]])
-
-    def _bound(self, channels: ChannelTable) -> "Bands":
-        if self.bands is None or self.bands.channels is not channels:
-            bands = Bands(channels, self.only, self.off_delay_s)
-            object.__setattr__(self, "bands", bands)
-            object.__setattr__(self, "usual", Recurring(lambda channel: _Quiet(bands, channel)))
-        assert self.bands is not None
-        return self.bands
 
 
 class Bands:

@@ -1,7 +1,6 @@
 """Garbled: values that nothing measures and no unit explains: bytes or words of a number swapped."""
 
-from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,7 +8,7 @@ from config.channels import Channel, ChannelTable
 from config.defaults import defaults_for
 from config.errors import SettingsError
 from config.quantities import QUANTITIES, conversion
-from detectors.base import EventDetector, FloatArray, IntArray, Memory, Points, ReadingBatch
+from detectors.base import EventDetector, FloatArray, IntArray, Memory, Points, ReadingBatch, Surveying
 from detectors.findings import CALM, WARNING, Explanation, Findings
 
 RULE = "garbled"
@@ -17,7 +16,7 @@ SURPRISE = 7.0  # -log10 p at the threshold: what an alarm is worth on the scale
 
 
 @dataclass(frozen=True)
-class Garbled(EventDetector):
+class Garbled(Surveying["_Bounds"], EventDetector):
     """A reading `times` larger than what is plausible for its quantity at most, or smaller than `tiny`.
 
     Two words of a 32-bit float that arrive swapped give numbers of any size between 1e-38 and 1e38: of
@@ -29,25 +28,17 @@ class Garbled(EventDetector):
     tiny: float = 1e-20  # 0 itself is a value
     off_delay_s: float = 3600.0
 
-    only: IntArray | None = field(default=None, init=False, repr=False, compare=False)
-    site: "_Bounds | None" = field(default=None, init=False, repr=False, compare=False)
-
-    def over(self, numbers: IntArray) -> "Garbled":
-        narrowed = copy(self)
-        object.__setattr__(narrowed, "only", np.asarray(numbers, dtype=np.int32))
-        object.__setattr__(narrowed, "site", None)
-        return narrowed
+    def survey(self, channels: ChannelTable) -> "_Bounds":
+        return _Bounds(channels, self.only, self.times, self.off_delay_s)
 
     def points(self, channels: ChannelTable) -> Points:
-        return self._bound(channels).points
+        return self.watch(channels).points
 
     def fresh_memory(self, channels: ChannelTable) -> Memory:
-        size = len(self._bound(channels).points)
+        size = len(self.watch(channels).points)
         return {"value": np.full(size, np.nan), "on": np.zeros(size, dtype=bool)}
 
     def judge(self, readings: ReadingBatch, now_ns: int, memory: Memory) -> Findings | None:
-        if self.site is None:
-            raise RuntimeError("points(channels) must be called before judge: it says which site this is")
         if not len(readings):
             return None
         size = np.abs(readings.value)
@@ -75,7 +66,6 @@ class Garbled(EventDetector):
         )
 
     def _explain(self, point: int, values: FloatArray) -> Explanation:
-        assert self.site is not None
         channel = self.site.channels[int(self.site.points.channel[point])]
         name = channel.quantity.replace("_", " ")
         if channel.medium == "wristband":
@@ -87,12 +77,6 @@ class Garbled(EventDetector):
             observed={"value": value, "unit": channel.unit, "quality": "good"},
             numbers={"value": value},
         )
-
-    def _bound(self, channels: ChannelTable) -> "_Bounds":
-        if self.site is None or self.site.channels is not channels:
-            object.__setattr__(self, "site", _Bounds(channels, self.only, self.times, self.off_delay_s))
-        assert self.site is not None
-        return self.site
 
 
 class _Bounds:

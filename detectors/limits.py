@@ -1,7 +1,6 @@
 """Limits: levels that a channel must not reach; every reading is judged, in the tick in which it arrived."""
 
-from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,15 @@ from numpy.typing import NDArray
 
 from config.channels import Channel
 from config.defaults import LEVEL_NAMES, Defaults, Level, LevelName
-from detectors.base import BoolArray, ChannelTable, EventDetector, FloatArray, IntArray, Memory, Points
+from detectors.base import (
+    BoolArray,
+    ChannelTable,
+    EventDetector,
+    FloatArray,
+    Memory,
+    Points,
+    Surveying,
+)
 from detectors.everyday import Everyday
 from detectors.findings import Explanation, Findings
 from detectors.levels import NEVER_NS, SECOND_NS, Levels
@@ -22,7 +29,7 @@ MOST_SURPRISE = 300.0  # as far as a chance can be told as a float
 
 
 @dataclass(frozen=True)
-class Limits(EventDetector):
+class Limits(Surveying[tuple[Levels, Wearers, Recurring[Everyday]]], EventDetector):
     """`>=` at high, `<=` at low levels; over when the value is back by more than the deadband (ALMA rule).
 
     Without options the defaults of `config/defaults.toml` hold, and `low`, `high` of channels.csv. An option
@@ -52,24 +59,18 @@ class Limits(EventDetector):
     rest_s: float = 300.0  # a heart is at rest so long after the last movement (D)
     rest_steps: float = 10.0  # steps a minute that are no movement yet: turning over in bed (D)
 
-    only: IntArray | None = field(default=None, init=False, repr=False, compare=False)
-    site: tuple[Levels, Wearers] | None = field(default=None, init=False, repr=False, compare=False)
-    usual: Recurring[Everyday] | None = field(default=None, init=False, repr=False, compare=False)
-
-    def over(self, numbers: IntArray) -> "Limits":
-        """The same limits, watching only these channels."""
-        narrowed = copy(self)
-        object.__setattr__(narrowed, "only", np.asarray(numbers, dtype=np.int32))
-        object.__setattr__(narrowed, "site", None)
-        object.__setattr__(narrowed, "usual", None)
-        return narrowed
+    def survey(self, channels: ChannelTable) -> tuple[Levels, Wearers, Recurring[Everyday]]:
+        numbers = np.arange(len(channels), dtype=np.int32) if self.only is None else self.only
+        levels = Levels(channels, numbers, self._fit)
+        wearers = Wearers(levels, self.rest_s, self.rest_steps)
+        return levels, wearers, Recurring(lambda channel: Everyday(levels, wearers, channel))
 
     def points(self, channels: ChannelTable) -> Points:
         """Every level of every channel, then for each `late_detected`; from now on this site is watched."""
-        return self._bound(channels)[0].points
+        return self.watch(channels)[0].points
 
     def fresh_memory(self, channels: ChannelTable) -> Memory:
-        levels, wearers = self._bound(channels)
+        levels, wearers, _ = self.watch(channels)
         size = len(levels.points)
         return {
             "active": np.zeros(size, dtype=bool),  # the level is reached and the value not back yet
@@ -81,12 +82,10 @@ class Limits(EventDetector):
         }
 
     def judge(self, readings: ReadingBatch, now_ns: int, memory: Memory) -> Findings | None:
-        if self.site is None:
-            raise RuntimeError("points(channels) must be called before judge: it says which site this is")
-        levels, wearers = self.site
+        levels, wearers, usual = self.site
         levels.recall(memory)
         calm = readings.everyday
-        plan = None if calm is None or self.usual is None else self.usual.of(calm)
+        plan = None if calm is None else usual.of(calm)
         if calm is not None and plan is not None:
             heard = plan.hear(calm, memory)
             if heard is not None:
@@ -99,16 +98,6 @@ class Limits(EventDetector):
         if late is not None:
             verdict.hear_late(readings.where(usable & late))
         return verdict.findings(now_ns)
-
-    def _bound(self, channels: ChannelTable) -> tuple[Levels, Wearers]:
-        if self.site is None or self.site[0].channels is not channels:
-            numbers = np.arange(len(channels), dtype=np.int32) if self.only is None else self.only
-            levels = Levels(channels, numbers, self._fit)
-            wearers = Wearers(levels, self.rest_s, self.rest_steps)
-            object.__setattr__(self, "site", (levels, wearers))
-            object.__setattr__(self, "usual", Recurring(lambda channel: Everyday(levels, wearers, channel)))
-        assert self.site is not None
-        return self.site
 
     def _fit(self, channel: Channel, defaults: Defaults) -> Defaults:
         """The defaults of a channel as the options change them."""

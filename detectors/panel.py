@@ -72,7 +72,7 @@ class Panel:
         pools = in_turns(set(names))
         number_of = {name: number for number, name in enumerate(pools)}
         self._pool = np.array([number_of[name] for name in names], dtype=np.int64)
-        self._calibration = Calibration(pools)
+        self._calibration = Calibration(pools, _granted(budget_per_day, period_s) + ALARM_OVER_WARNING)
         self._blind = np.where(np.array([seat.eligible for seat in seats]), 0.0, np.nan)
         raw_at_lowest = np.array([_raw_at(seat.detector, LOWEST) for seat in seats])
         self._high = np.repeat(raw_at_lowest, count)  # what each point's raw score must reach to count
@@ -166,8 +166,7 @@ class Panel:
             severity[high] = np.where(observed >= self._alarm[high], ALARM, WARNING) * warns
             tells &= ~(warns & self._stood[high])
         if np.count_nonzero(tells):
-            mine = high[tells]
-            self._calibration.count_high(self._pool[mine], nominal[tells], self._alarm[mine])
+            self._calibration.count_high(self._pool[high[tells]], nominal[tells])
         return observed
 
     def _known(self, raw: FloatArray, row: Row) -> Any:
@@ -285,7 +284,7 @@ class Panel:
     def _levels(self, seat: Seat, budget_per_day: float) -> tuple[float, float]:
         """Surprise from which a seat warns and alarms."""
         if seat.detector.calibrated:
-            warning = -float(np.log10(budget_per_day * self.period_s / DAY_S))
+            warning = _granted(budget_per_day, self.period_s)
             alarm = warning + ALARM_OVER_WARNING
         else:
             warning, alarm = (float(seat.detector.surprise(np.array([raw]))[0]) for raw in (1.0, 3.0))
@@ -375,6 +374,11 @@ def _demand(channels: ChannelTable, members: IntArray, rhythm: Seat) -> Demand |
 def _pool(rule: str, channels: ChannelTable, number: int) -> str:
     channel = channels[int(number)]
     return f"{rule}|{channel.medium}|{channel.quantity}|" + (channel.zone or f"={channel.id}")
+
+
+def _granted(budget_per_day: float, period_s: float) -> float:
+    """Surprise from which a row of so long may warn, that so many false alarms a day come of it."""
+    return -float(np.log10(budget_per_day * period_s / DAY_S))
 
 
 def _all_at(time_ns: int, points: int) -> NDArray[np.int64]:

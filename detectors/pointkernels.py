@@ -56,6 +56,7 @@ def look(
     roots: Floats,
     counts: Singles,
     table: Singles,
+    granted: float,
     severity: NDArray[np.uint8],
     observed: Floats,
 ) -> None:
@@ -73,7 +74,7 @@ def look(
         if warns:
             severity[point] = ALARM if observed[k] >= alarm[point] else WARNING
         if learning[point] and heard[point % len(heard)] and not (warns and stood[point]):
-            while bin > 0 and table[pool[point], bin] > alarm[point]:
+            while bin > 0 and table[pool[point], bin] > granted:
                 bin -= 1
             counts[pool[point], bin] += np.float32(1.0)
 

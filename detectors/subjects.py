@@ -1,13 +1,12 @@
 """Subjects: what is looked at together, such as all quantities of a band; its newest values as columns."""
 
 import re
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,7 +16,7 @@ from config.channels import Channel, ChannelTable
 from config.defaults import defaults_for
 from config.errors import SettingsError
 from config.quantities import QUANTITIES, conversion
-from detectors.base import BoolArray, FloatArray, IntArray, Memory, Points, TimeArray
+from detectors.base import BoolArray, FloatArray, IntArray, Memory, Points, Surveying, TimeArray
 from detectors.findings import Explanation, Findings
 from detectors.levels import NEVER_NS, SECOND_NS
 from ingest.row import Row
@@ -142,7 +141,7 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class SubjectDetector(ABC):
+class SubjectDetector(Surveying[Site]):
     """Judges subjects whenever a settled row holds one of their channels; a kind says what they are and how.
 
     Levels outside of the plausible range of their quantity are not heard. Points: rule after rule, each over
@@ -156,9 +155,6 @@ class SubjectDetector(ABC):
     replaces: ClassVar[tuple[str, ...]] = (  # rules, on `instead`
         *("jump", "drift", "rhythm", "regime", "plateau", "novelty", "unrest", "spike", "scale", "apart"),
     )
-
-    only: IntArray | None = field(default=None, init=False, repr=False, compare=False)
-    site: Site | None = field(default=None, init=False, repr=False, compare=False)
 
     @abstractmethod
     def rules(self) -> Sequence[Rule]:
@@ -184,20 +180,9 @@ class SubjectDetector(ABC):
         """Channels that it knows better than rules that learn the level of each channel alone."""
         return np.zeros(0, dtype=np.int64)
 
-    def over(self, numbers: IntArray) -> Self:
-        """The same, watching the points that these channels carry."""
-        narrowed = copy(self)
-        object.__setattr__(narrowed, "only", np.asarray(numbers, dtype=np.int32))
-        object.__setattr__(narrowed, "site", None)
-        return narrowed
-
-    def watch(self, channels: ChannelTable) -> Site:
-        """Its subjects on this site."""
-        if self.site is None or self.site.channels is not channels:
-            site = Site(channels, self.roles, self.rules(), self.subjects(channels), self.only)
-            object.__setattr__(self, "site", site)
-        assert self.site is not None
-        return self.site
+    def survey(self, channels: ChannelTable) -> Site:
+        """Its subjects, and of their points those that the watched channels carry."""
+        return Site(channels, self.roles, self.rules(), self.subjects(channels), self.only)
 
     def fresh_memory(self, site: Site) -> Memory:
         return {

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.channels import ChannelTable
-from detectors.base import BoolArray, FloatArray, Memory
+from detectors.base import BoolArray, FloatArray, IntArray, Memory
 from detectors.days import HOURS, moment_of
 from detectors.findings import ALARM, WARNING, Explanation
+from detectors.groups import medians, padded
 from detectors.levels import SECOND_NS
 from detectors.subjects import Moment, Rule, Site, SubjectDetector
 
@@ -21,7 +22,6 @@ PAST = 6  # visits that are kept; the middle of the first half is what went befo
 STALE_PERIODS = 3.0
 VISITS = 10.0  # memory of what is usual, in days
 BOUND = 0.2  # share of the usual by which a reading moves it at most
-IndexArray = NDArray[np.int64]
 BURST, SUPPLY_LOST, CUT_OFF, DRAW, DEMAND = range(5)  # its rules, in order
 
 
@@ -106,7 +106,7 @@ class Supply(SubjectDetector):
         expected = self._expected(moment, memory, size)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(fresh & (expected > 0.0), value / expected, np.nan)
-            sudden = ratio / _middle(memory["past"][:size, : PAST // 2]) - 1.0
+            sudden = ratio / medians(memory["past"][:size, : PAST // 2])[0] - 1.0
         rate = np.minimum(period_s / 3600.0, 1.0)
         slow = memory["slow"][:size]
         moved = np.where(np.isnan(slow), ratio, slow + rate * (ratio - slow))
@@ -153,7 +153,7 @@ class Supply(SubjectDetector):
 
     def _decide(
         self,
-        zones: IndexArray,
+        zones: IntArray,
         fallen: FloatArray,
         risen: FloatArray,
         sure: BoolArray,
@@ -184,15 +184,14 @@ class Supply(SubjectDetector):
             np.copyto(memory["severity"][at], (on * severity).astype(np.uint8), where=judged)
             np.copyto(memory["surprise"][at], on * 7.0, where=judged)
 
-    def _shared(self, zones: IndexArray, slow: FloatArray, pressed: BoolArray) -> FloatArray:
+    def _shared(self, zones: IntArray, slow: FloatArray, pressed: BoolArray) -> FloatArray:
         """(zones,) logarithm of the ratio on which meters agree; 0: they do not, or pressure goes along."""
         with np.errstate(divide="ignore", invalid="ignore"):
             meters = _of_zone(zones, np.where(pressed, np.nan, np.log(slow)))
-            middle = _middle(meters)
-        count = np.isfinite(meters).sum(axis=1)
+            middle, count = medians(meters)
         near = np.abs(meters - middle[:, None]) <= np.maximum(0.5 * np.abs(middle), 0.06)[:, None]
         agree = (count >= LEAST_METERS) & (near.sum(axis=1) >= 0.75 * count)
-        level = _middle(_of_zone(zones, np.where(pressed, slow, np.nan)))
+        level, _ = medians(_of_zone(zones, np.where(pressed, slow, np.nan)))
         along = (level - 1.0) * np.sign(middle) > 0.03
         return np.where(agree & ~along, np.nan_to_num(middle), 0.0)
 
@@ -232,23 +231,20 @@ class Supply(SubjectDetector):
 
 
 @lru_cache(maxsize=16)
-def _zones(site: Site) -> IndexArray:
+def _zones(site: Site) -> IntArray:
     """(zones, longest): the subjects of each zone, -1 behind the last."""
     of: dict[str, list[int]] = {}
     for subject, channel in enumerate(site.member.max(axis=1).tolist()):
         of.setdefault(site.channels.zone[channel], []).append(subject)
-    padded = np.full((len(of), max(map(len, of.values()), default=0)), -1, dtype=np.int64)
-    for place, subjects in zip(padded, of.values()):
-        place[: len(subjects)] = subjects
-    return padded
+    return padded(list(of.values()))
 
 
-def _of_zone(zones: IndexArray, values: FloatArray) -> FloatArray:
+def _of_zone(zones: IntArray, values: FloatArray) -> FloatArray:
     """(zones, longest) each one's values, NaN behind the last."""
     return np.where(zones >= 0, values[zones], np.nan)
 
 
-def _spread(zones: IndexArray, told: FloatArray) -> FloatArray:
+def _spread(zones: IntArray, told: FloatArray) -> FloatArray:
     """(subjects,) what was said of the zone of each."""
     there = zones >= 0
     each = np.empty(np.count_nonzero(there))
@@ -256,27 +252,15 @@ def _spread(zones: IndexArray, told: FloatArray) -> FloatArray:
     return each
 
 
-def _count(zones: IndexArray, chosen: BoolArray) -> NDArray[np.intp]:
+def _count(zones: IntArray, chosen: BoolArray) -> NDArray[np.intp]:
     """(zones,) how many are chosen."""
     counted: NDArray[np.intp] = (chosen[zones] & (zones >= 0)).sum(axis=1)
     return counted
 
 
-def _at_largest(zones: IndexArray, size: FloatArray, values: FloatArray) -> FloatArray:
+def _at_largest(zones: IntArray, size: FloatArray, values: FloatArray) -> FloatArray:
     """(zones,) the value of that one whose size is the largest, NaN where none is above 0."""
     sizes = np.where(zones >= 0, size[zones], -1.0)
     at = np.argmax(sizes, axis=1)
     first = np.arange(len(zones))
     return np.where(sizes[first, at] > 0.0, values[zones[first, at]], np.nan)
-
-
-def _middle(values: FloatArray) -> FloatArray:
-    """The median over the last axis, NaN left out; NaN where nothing is left."""
-    ordered = np.sort(values, axis=-1)
-    count = values.shape[-1] - np.isnan(values).sum(axis=-1)
-    low = np.maximum(count - 1, 0) // 2
-    high = np.minimum(count // 2, values.shape[-1] - 1)
-    first = np.take_along_axis(ordered, low[..., None], axis=-1)[..., 0]
-    last = np.take_along_axis(ordered, high[..., None], axis=-1)[..., 0]
-    middle: FloatArray = 0.5 * (first + last)
-    return middle

@@ -259,7 +259,7 @@ def test_a_device_with_a_wrong_clock_goes_to_maintenance(told: Faked) -> None:
 
     assert data["place"] == "well.3"
     said = re.search(r"The clock of probe-3 stays (\d+) s ahead of the gateway's", data["because"])
-    assert said and abs(int(said[1]) - 3600) <= 5, data["because"]
+    assert said and abs(int(said[1]) - 3600) <= 2, data["because"]
     assert not [event for event in told.raised(place="well.3") if event is not fault and event != fault]
 
 

@@ -7,7 +7,7 @@ import signal
 import socket
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import uvicorn
 
@@ -67,9 +67,11 @@ async def _serve(
     desk.load()
     caller = _caller(settings, desk)
     reports = None if caller is None else Reports(desk, caller.attending, caller.routing)
-    server = _Server(_configuration(settings, desk, caller, reports), address(settings), ready)
+    partners = _partners(settings)
+    server = _Server(_configuration(settings, desk, caller, reports, partners), address(settings), ready)
     if caller is not None and reports is not None:
-        server.config.app = _linkage(settings, caller, reports).around(server.config.app)
+        linkage = Linkage(caller, reports, Partners(desk, reports, partners))
+        server.config.app = linkage.around(server.config.app)
     loop = asyncio.get_running_loop()
     failures: list[CasebookFailed] = []
 
@@ -126,11 +128,10 @@ def _caller(settings: CentreSettings, desk: Desk) -> Caller | None:
     return caller
 
 
-def _linkage(settings: CentreSettings, caller: Caller, reports: Reports) -> Linkage:
-    """The ways in for people's reports and for partners; a partner's secret is that of its notifier."""
+def _partners(settings: CentreSettings) -> dict[str, str]:
+    """Signing secrets of partner centres by organisation: those of their notifiers."""
     partners = [entry.build() for entry in settings.notifier if entry.kind == "partner"]
-    known = {partner.organisation: partner.secret.reveal() for partner in partners}
-    return Linkage(caller, reports, Partners(caller.desk, reports, known))
+    return {partner.organisation: partner.secret.reveal() for partner in partners}
 
 
 def _clocks(cases: Cases) -> Clocks:
@@ -176,7 +177,11 @@ class _Server(uvicorn.Server):
 
 
 def _configuration(
-    settings: CentreSettings, desk: Desk, caller: Caller | None, reports: Reports | None
+    settings: CentreSettings,
+    desk: Desk,
+    caller: Caller | None,
+    reports: Reports | None,
+    partners: Mapping[str, str],
 ) -> uvicorn.Config:
     listen = settings.listen
     app = application(
@@ -186,7 +191,7 @@ def _configuration(
         timezone=settings.cases.timezone,
         caller=caller,
         reports=reports,
-        partners=[entry.build().organisation for entry in settings.notifier if entry.kind == "partner"],
+        partners=tuple(partners),
     )
     return uvicorn.Config(
         app,

@@ -134,5 +134,5 @@ def test_the_short_way_is_taken_at_all() -> None:
     for tick in range(3):
         limits.judge(ReadingBatch.of(channel, START_NS + tick * SECOND_NS, usual), START_NS, memory)
 
-    assert limits.usual is not None
-    assert limits.usual.of(ReadingBatch.of(channel, START_NS, usual)) is not None
+    *_, recurring = limits.site
+    assert recurring.of(ReadingBatch.of(channel, START_NS, usual)) is not None

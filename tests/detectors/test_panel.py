@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from config.channels import Channel, ChannelTable
 from config.snapshot import Keyed, pack, unpack
 from detectors import tails
-from detectors.calibration import EDGES, ROOTS, Calibration
+from detectors.calibration import EDGES, RENEW_EVERY, ROOTS, SHARES, Calibration
 from detectors.findings import ALARM, CALM, Findings
 from detectors.jump import Jump
 from detectors.panel import RESUME_S, Panel, Seat
@@ -170,12 +170,12 @@ def test_a_level_of_the_settings_replaces_that_of_the_budget() -> None:
 
 
 def test_calibration_is_close_to_the_truth_on_ideal_noise_and_never_falls() -> None:
-    calibration = Calibration(("a",))
+    calibration = Calibration(("a",), 7.0)
     rng = np.random.default_rng(3)
     for _ in range(4000):
         nominal = -np.log10(rng.random(100))
         high = nominal[nominal >= EDGES[0]]
-        calibration.count_high(np.zeros(len(high), dtype=np.int64), high, np.full(len(high), 7.0))
+        calibration.count_high(np.zeros(len(high), dtype=np.int64), high)
         if calibration.wants_total():
             calibration.count_all(np.array([100]))
         calibration.end_row()
@@ -184,6 +184,19 @@ def test_calibration_is_close_to_the_truth_on_ideal_noise_and_never_falls() -> N
 
     assert told[:4] == pytest.approx(asked[:4], abs=0.4)
     assert (np.diff(told) > 0).all()
+
+
+def test_one_event_however_far_out_leaves_the_next_like_it_as_strange() -> None:
+    """Counted where it lay, it would stretch the fitted tail until nothing stood out any more."""
+    calibration = Calibration(("a",), 7.0)
+    pool = np.zeros(1, dtype=np.int64)
+    before = calibration.of(pool, np.array([90.0]))
+    calibration.count_high(pool, np.array([90.0]))
+    for _ in range(SHARES * RENEW_EVERY):
+        calibration.end_row()
+    after = calibration.of(pool, np.array([90.0]))
+
+    assert 7.0 < after < before
 
 
 @pytest.mark.parametrize(
@@ -199,7 +212,7 @@ def test_counts_of_an_earlier_version_are_taken_over_into_the_bins_of_today() ->
     counts[0, [0, 5, 39, 63]] = [900.0, 90.0, 9.0, 1.0]
     table = np.linspace(1.5, 30.0, 65, dtype=np.float32)[None, :]
     pools = ("rhythm|water|flow|north",)
-    calibration = Calibration(pools)
+    calibration = Calibration(pools, 7.0)
     calibration.restore(
         {
             "counts": Keyed(pools, counts),

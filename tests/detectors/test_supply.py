@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from config.channels import Channel
-from detectors.supply import Supply, _at_largest, _middle, _spread
+from detectors.supply import Supply, _at_largest, _spread
 from tests.detectors.bands import DAY, HOUR, Watched, channel
 
 METERS = {"meter": 1.0, "left_meter": 0.4, "right_meter": 0.3}  # share of the inflow that passes
@@ -120,13 +117,6 @@ def test_after_a_pause_of_the_gateway_nothing_is_sudden() -> None:
 
 def test_a_zone_without_a_meter_is_not_judged() -> None:
     assert len(Supply().watch(Watched(Supply(), *zone()[3:]).table)) == 0
-
-
-@given(st.lists(st.lists(st.one_of(st.just(np.nan), st.floats(-9, 9)), min_size=3, max_size=3), min_size=1))
-def test_the_middle_is_the_median_of_what_was_heard(values: list[list[float]]) -> None:
-    for row, middle in zip(values, _middle(np.array(values))):
-        heard = [value for value in row if not np.isnan(value)]
-        assert middle == pytest.approx(np.median(heard)) if heard else np.isnan(middle)
 
 
 def test_the_inlet_is_the_largest_meter_of_each_zone() -> None:
